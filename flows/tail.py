@@ -1,0 +1,73 @@
+"""The tail that every corpus goes through, wherever its samples came from: verdicts, measures, a release."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from prefect import unmapped
+
+from schemas.partition import Partition
+from schemas.recipe import Checks
+from schemas.settings import Curation
+from tasks.diversity import diversity
+from tasks.embed import embed
+from tasks.exact import exact
+from tasks.minhash import minhash
+from tasks.obedience import obedience
+from tasks.quality import quality
+from tasks.release import release
+from tasks.signature import signatures
+from warehouse.run import Run
+
+SHARDS = 16  # task runs of one mapped stage at most: Prefect loses records of larger bursts
+SHARD_ROWS = 20_000
+
+
+def judged(
+    run: Run, made: list[Partition], checks: Checks, curation: Curation, among: str
+) -> list[Partition]:
+    """What one recipe made, with the verdicts of all filters and the signatures."""
+    samples, n = of("sample", made), unmapped(checks.shingle)
+    here = unmapped(run)
+    quality_of = quality.map(here, shards(samples), unmapped(checks.min_words), unmapped(checks.max_words))
+    obedience_of = obedience.map(here, shards(samples), unmapped(checks.obedience))
+    verdicts = of("verdict", made) + gathered(quality_of) + gathered(obedience_of)
+    verdicts += exact(run, samples, verdicts, among)
+    signed = gathered(signatures.map(here, shards(samples), n))
+    verdicts += minhash(run, samples, verdicts, signed, curation.threshold, checks.shingle, among)
+    return [*(part for part in made if part.table != "verdict"), *verdicts, *signed]
+
+
+def released(
+    run: Run, parts: list[Partition], recipes: list[str], count: int | None, curation: Curation, among: str
+) -> list[Partition]:
+    """All parts of the run, with embeddings, metrics and the release; `count` is asked of each recipe."""
+    samples, verdicts = of("sample", parts), of("verdict", parts)
+    asked = None if count is None else dict.fromkeys(recipes, count)
+    vectors = embed(run, samples, verdicts, curation.encoder)
+    measures = diversity(run, samples, verdicts, vectors, among, asked)
+    done = [*parts, *vectors, *measures]
+    return [*done, *release(run, done, recipes, curation, among)]
+
+
+def of(table: str, parts: list[Partition]) -> list[Partition]:
+    """The parts of one table."""
+    return [part for part in parts if part.table == table]
+
+
+def shards(parts: list[Partition]) -> list[list[Partition]]:
+    """Parts in groups of about SHARD_ROWS rows, never more than SHARDS groups."""
+    size = max(SHARD_ROWS, sum(part.rows for part in parts) / SHARDS)
+    groups: list[list[Partition]] = []
+    rows = size
+    for part in parts:
+        if rows + part.rows > size:
+            groups.append([])
+            rows = 0
+        groups[-1].append(part)
+        rows += part.rows
+    return groups
+
+
+def gathered(futures: Iterable[Any]) -> list[Partition]:
+    """The parts that mapped task runs made, in the order of their shards."""
+    return [part for future in futures for part in future.result()]

@@ -1,0 +1,19 @@
+"""Errors that a person can mend: one line that names the value, the place and the known alternatives."""
+
+
+class SeedloomError(Exception):
+    """Something failed that is no bug of ours; `code` is the exit code of the command."""
+
+    code = 1
+
+
+class BadInput(SeedloomError):
+    """Wrong usage or input; nothing was written."""
+
+    code = 2
+
+
+class GateBlocked(SeedloomError):
+    """A release did not pass its gates."""
+
+    code = 3

@@ -1,0 +1,143 @@
+"""What can be set: the forms of the flows, and the settings of this installation with their origin."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from schemas.errors import BadInput
+
+OFFLINE = "offline/storyteller"
+
+
+class Form(BaseModel):
+    """Parameters of a flow, one level deep: what the Prefect form renders and the CLI offers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Curation(Form):
+    """From samples to a release."""
+
+    threshold: float = Field(
+        0.7, title="Near-duplicate threshold", gt=0, le=1,
+        description="Jaccard similarity at or above which two texts are near-duplicates, 0 to 1.",
+    )  # fmt: skip
+    against: Literal["warehouse", "run"] = Field(
+        "warehouse", title="Compare with",
+        description="warehouse: build on all earlier runs; run: let this run stand alone.",
+    )  # fmt: skip
+    encoder: str = Field(
+        "minilm", title="Encoder",
+        description="minilm (packaged, needs no network), a hub name or a local folder.",
+    )  # fmt: skip
+    heldout: float = Field(
+        0.1, title="Held-out share", gt=0, lt=1,
+        description="Share of the trees kept out of training, 0 to 1.",
+    )  # fmt: skip
+    min_train: int = Field(
+        100, title="Least training rows", ge=1,
+        description="A release with fewer rows is blocked, 1 or more.",
+    )  # fmt: skip
+
+
+class Training(Form):
+    """From a release to a checkpoint."""
+
+    base_model: str = Field(
+        "tiny", title="Base model",
+        description="tiny (2 M parameters from scratch), a hub name or a local folder.",
+    )  # fmt: skip
+    method: Literal["auto", "full", "lora"] = Field(
+        "auto", title="Method", description="auto: full for tiny, lora for a given base model.",
+    )  # fmt: skip
+    epochs: float = Field(
+        2.0, title="Epochs", gt=0, le=100, description="Passes over the training rows, above 0 up to 100.",
+    )  # fmt: skip
+    learning_rate: float | None = Field(
+        None, title="Learning rate", gt=0, lt=1,
+        description="Peak rate; empty takes 1e-3 for tiny, 2e-4 for lora, 2e-5 for full.",
+    )  # fmt: skip
+    batch_size: int = Field(
+        8, title="Batch size", ge=1, le=4096, description="Rows per optimiser step, 1 to 4096.",
+    )  # fmt: skip
+    max_length: int = Field(
+        256, title="Context length", ge=16, le=131072, description="Tokens per row, 16 to 131072.",
+    )  # fmt: skip
+    seed: int = Field(0, title="Seed", ge=0, description="Seed of weights and order, 0 or more.")
+
+
+class LLM(BaseModel):
+    """The model that writes. Without `base_url` it is the built-in offline storyteller."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    base_url: str | None = Field(None, description="OpenAI-compatible endpoint, ending in /v1")
+    model: str = Field(OFFLINE, description="model name at the endpoint")
+    api_key: SecretStr | None = Field(None, description="key of the endpoint")
+    api_key_block: str | None = Field(None, description="name of a Prefect Secret block that holds the key")
+    concurrency: int = Field(32, ge=1, le=1024, description="requests in flight")
+    timeout_s: float = Field(120.0, gt=0, description="longest wait for one reply, to its last byte")
+    attempts: int = Field(5, ge=1, le=20, description="how often a request is sent before it is given up")
+    usd_per_mtok_in: float | None = Field(None, ge=0, description="price of a million prompt tokens")
+    usd_per_mtok_out: float | None = Field(None, ge=0, description="price of a million completion tokens")
+
+
+class Storyteller(BaseModel):
+    """How well the offline storyteller behaves; all rates are shares of replies, 0 to 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    obey: float = Field(0.93, ge=0, le=1, description="chance that one requested word or sentence is used")
+    repeat: float = Field(0.04, ge=0, le=1, description="share of replies that repeat an earlier one closely")
+    bad: float = Field(0.03, ge=0, le=1, description="share of replies that are empty, cut, off-format")
+
+
+class Settings(BaseSettings):
+    """Settings of this installation: environment, then seedloom.toml, then defaults."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SEEDLOOM_",
+        env_nested_delimiter="__",
+        toml_file="seedloom.toml",
+        extra="forbid",
+        hide_input_in_errors=True,  # a key under a mistyped name must not be printed
+    )
+    root: Path = Field(Path("data"), description="the warehouse folder")
+    llm: LLM = Field(default_factory=LLM)
+    storyteller: Storyteller = Field(default_factory=Storyteller)
+    runner: Literal["threads", "dask", "ray"] = Field("threads", description="task runner of the flows")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, environment, seedloom.toml; .env files and secret folders are not read.
+
+        Raises:
+            BadInput: for a SEEDLOOM_ variable that names no setting, or a seedloom.toml that is no TOML.
+        """
+        _refuse_unknown_variables(settings_cls)
+        try:
+            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        except tomllib.TOMLDecodeError as error:
+            raise BadInput(f"seedloom.toml is no TOML: {error}") from error
+
+
+def _refuse_unknown_variables(settings_cls: type[BaseSettings]) -> None:
+    known = sorted(f"SEEDLOOM_{name.upper()}" for name in settings_cls.model_fields)
+    for variable in os.environ:
+        name = variable.upper()
+        if name.startswith("SEEDLOOM_") and name.partition("__")[0] not in known:
+            raise BadInput(f"{variable} in the environment names no setting; known: {known}")

@@ -1,0 +1,58 @@
+"""The card of a release: what is in it, who wrote it, under which licence, what was dropped and why."""
+
+from typing import Any
+
+import polars as pl
+
+from schemas.partition import Partition
+from schemas.settings import OFFLINE
+from warehouse.run import Run
+
+HONESTY = (
+    f"**Written by `{OFFLINE}`, a template generator that ships with seedloom, not by a language model.** "
+    "Its diversity says nothing about any language model."
+)
+
+
+def card(run: Run, parts: list[Partition], chosen: pl.DataFrame, release: dict[str, Any]) -> str:
+    """Markdown of the card, without front matter. No clock, no path: the same release, the same card."""
+    counts = chosen.group_by("recipe", "model", "licence", "language", "split").len().sort(pl.all())
+    verdicts = [run.read(part) for part in parts if part.table == "verdict"]
+    dropped = pl.concat(verdicts).filter(~pl.col("keep")).group_by("filter").len().sort("filter")
+    metrics = [run.read(part) for part in parts if part.table == "metric"]
+    sections = [
+        f"# {run.name}, edition {run.edition}",
+        *([HONESTY] if OFFLINE in chosen["model"].to_list() else []),
+        f"Release `{release['release_id']}`, run `{run.run_id}`; {release['n_train']} rows to train on, "
+        f"{release['n_heldout']} held out, split by tree. Row digest `{release['row_digest']}`.",
+        "## Rows",
+        table(counts),
+        "## Dropped in this run, by filter",
+        table(dropped),
+        "## Gates",
+        table(pl.DataFrame(release["gates"])),
+        "## Metrics",
+        table(_shown(metrics)),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def table(frame: pl.DataFrame) -> str:
+    """A frame as a Markdown table; numbers with four significant digits."""
+    if frame.is_empty():
+        return "none"
+    lines = [frame.columns, ["---"] * frame.width, *frame.rows()]
+    return "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
+
+
+def _shown(metrics: list[pl.DataFrame]) -> pl.DataFrame:
+    if not metrics:
+        return pl.DataFrame()
+    columns = ["scope", "scope_id", "metric", "value", "n", "low", "high", "version"]
+    return pl.concat(metrics).sort("scope", "scope_id", "metric").select(columns)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,139 @@
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from schemas.ids import digest
+from schemas.settings import Curation
+from tasks.release import choose, release, row_digest, split
+from warehouse.parts import polars_schema
+from warehouse.run import begin
+
+BLANK = dict.fromkeys(polars_schema("sample"))
+
+
+def sample(run, i, **facts):
+    row = {
+        **BLANK,
+        "sample_id": f"s{run.edition}{i}",
+        "root_id": f"r{run.edition}{i // 2}",
+        "run_id": run.run_id,
+        "recipe": "mine",
+        "level": "row",
+        "final": True,
+        "ordinal": i,
+        "text": f"text {i} of {run.edition}",
+        "messages": [{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": f"a{i}"}],
+        "instruction": f"q{i}",
+        "input": "",
+        "output": f"a{i}",
+        "slots": "{}",
+        "language": "en",
+        "origin": "mine.jsonl",
+        "origin_id": f"user-{i}",
+        "model": "m",
+        "licence": "CC0-1.0",
+    }
+    return {**row, **facts}
+
+
+def verdict(run, i, keep):
+    row = dict.fromkeys(polars_schema("verdict"))
+    return {**row, "sample_id": f"s{run.edition}{i}", "run_id": run.run_id, "filter": "quality", "keep": keep}
+
+
+def made(run, n=40, dropped=(3, 4), **facts):
+    samples = pl.DataFrame([sample(run, i, **facts) for i in range(n)], schema=polars_schema("sample"))
+    rows = [verdict(run, i, i not in dropped) for i in range(n)]
+    verdicts = pl.DataFrame(rows, schema=polars_schema("verdict"))
+    return run.once("made", [], {"n": n}, lambda: {"sample": samples, "verdict": verdicts})
+
+
+@given(st.lists(st.text(min_size=1, max_size=4), min_size=1, max_size=30), st.floats(0.05, 0.95))
+def test_a_tree_is_never_on_both_sides_and_its_side_does_not_depend_on_the_others(roots, heldout):
+    sides = split(pl.DataFrame({"root_id": roots}), heldout)
+    assert sides.group_by("root_id").agg(pl.col("split").n_unique())["split"].max() == 1
+    assert sides["root_id"].to_list() == roots
+    more = split(pl.DataFrame({"root_id": [*roots, *(f"more {i}" for i in range(200))]}), heldout)
+    stayed = more.head(len(roots))["split"] == sides["split"]
+    assert stayed.all() or set(sides.filter(~stayed)["root_id"]) == set(
+        sides.filter(pl.col("split") == "heldout")["root_id"]
+    ), "only the tree that was held out for want of another may change sides"
+
+
+def test_no_small_corpus_is_without_a_held_out_tree_by_chance():
+    for n in range(2, 12):
+        sides = split(pl.DataFrame({"root_id": [f"{n} {i}" for i in range(n)]}), 0.01)
+        assert "heldout" in sides["split"].to_list()
+    assert split(pl.DataFrame({"root_id": ["alone"]}), 0.01)["split"].to_list() == ["train"]
+
+
+def test_the_held_out_share_is_the_one_asked_for():
+    roots = pl.DataFrame({"root_id": [digest("root", i) for i in range(4000)]})
+    n = split(roots, 0.1).filter(pl.col("split") == "heldout").height
+    assert binomtest(n, 4000, 0.1).pvalue > 1e-4
+
+
+def test_the_row_digest_is_that_of_the_rows_in_any_order(run):
+    frame = pl.DataFrame([sample(run, i) for i in range(5)], schema=polars_schema("sample")).with_columns(
+        split=pl.lit("train")
+    )
+    assert row_digest(frame) == row_digest(frame.reverse())
+    assert row_digest(frame) != row_digest(frame.head(4))
+    assert row_digest(frame) != row_digest(frame.with_columns(split=pl.lit("heldout")))
+
+
+def test_dropped_samples_are_not_chosen(run):
+    assert choose(run, made(run), ["mine"], "false").height == 38
+
+
+def test_earlier_runs_of_the_lineage_are_gathered_and_others_are_not(run):
+    run.commit(made(run))
+    later = begin(run.root, "corpus", "test", "second", {})
+    parts = made(later, dropped=())
+    assert choose(later, parts, ["mine"], "model = 'm'").height == 38 + 40
+    assert choose(later, parts, ["mine"], "model = 'other'").height == 40
+    assert choose(later, parts, ["mine"], "false").height == 40
+
+
+def frozen(run, parts, **curation):
+    asked = Curation(min_train=1, heldout=0.3, **curation)
+    parts = release.fn(run, parts, ["mine"], asked, "false")
+    rows = {part.table: run.read(part) for part in parts}
+    return rows["release"].to_dicts()[0], rows["member"]
+
+
+def test_a_release_names_its_members_and_its_files(run):
+    row, members = frozen(run, made(run))
+    assert row["passed"]
+    assert row["n_train"] + row["n_heldout"] == members.height == 38
+    assert {file["path"] for file in row["files"]} >= {"messages/train.parquet", "alpaca/heldout.parquet"}
+    assert row["row_digest"] in (run.root / row["path"] / "README.md").read_text()
+
+
+def test_datasets_opens_a_release_by_the_name_of_its_form(run, tmp_path):
+    from datasets import load_dataset
+
+    row, _ = frozen(run, made(run))
+    folder = str(run.root / row["path"])
+    chats = load_dataset(folder, "messages", cache_dir=str(tmp_path / "cache"))
+    assert {name: len(part) for name, part in chats.items()} == {
+        "train": row["n_train"],
+        "heldout": row["n_heldout"],
+    }
+    assert chats["train"][0]["messages"][0]["role"] == "user"
+    alpaca = load_dataset(folder, "alpaca", split="train", cache_dir=str(tmp_path / "cache"))
+    assert set(alpaca.column_names) >= {"instruction", "input", "output", "origin_id"}
+
+
+def test_the_same_run_frozen_twice_is_the_same_release(run, tmp_path):
+    again = begin(tmp_path / "other", "corpus", "test", "first", {})
+    assert frozen(run, made(run))[0] == frozen(again, made(again))[0]
+
+
+@pytest.mark.parametrize(("facts", "gate"), [({"text": "the same"}, "exact")])
+def test_a_gate_that_blocks_blocks(run, facts, gate):
+    row, _ = frozen(run, made(run, **facts))
+    assert not row["passed"]
+    assert [g["name"] for g in row["gates"] if g["blocks"] and not g["passed"]] == [gate]

@@ -1,0 +1,5 @@
+"""Where things rest."""
+
+from warehouse.views import connect
+
+__all__ = ["connect"]
