@@ -6,12 +6,13 @@ document.
 """
 
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from flows.console import Common, finish, guarded
-from schemas.settings import Curation, Training
+from flows.console import Common, finish, guarded, say
+from schemas.settings import Budget, Curation, Training
 from tasks.names import RECIPES
 
 app = App(
@@ -31,6 +32,7 @@ def run(
     count: int = 300,
     edition: str = "",
     curation: Annotated[Curation, Flat] = Curation(),  # noqa: B008  (frozen)
+    budget: Annotated[Budget, Flat] = Budget(),  # noqa: B008  (frozen)
     training: Annotated[Training, Flat] = Training(),  # noqa: B008  (frozen)
     common: Annotated[Common, Flat] = Common(),  # noqa: B008  (frozen)
 ) -> None:
@@ -42,7 +44,7 @@ def run(
     """
     from flows.starting import run_corpus, run_model
 
-    release_id = run_corpus(common, recipe=RECIPES, count=count, edition=edition, curation=curation)
+    release_id = run_corpus(common, RECIPES, count, edition, curation, budget)
     run_model(common, release=release_id, training=training)
     finish(common, release_id)
 
@@ -54,6 +56,8 @@ def corpus(
     count: int = 300,
     edition: str = "",
     curation: Annotated[Curation, Flat] = Curation(),  # noqa: B008  (frozen)
+    budget: Annotated[Budget, Flat] = Budget(),  # noqa: B008  (frozen)
+    estimate: bool = False,
     common: Annotated[Common, Flat] = Common(),  # noqa: B008  (frozen)
 ) -> None:
     """Grow a corpus from seeds and recipes, and freeze it as a release.
@@ -62,10 +66,13 @@ def corpus(
         recipe: Name of a recipe, see `seedloom recipes`; may be given several times.
         count: Final samples asked for, of each recipe.
         edition: Names the run; the same edition resumes, a new one makes new data. Default: the date.
+        estimate: Only say what the run will take, by a small probe that the run will not pay again.
     """
-    from flows.starting import run_corpus
+    from flows.starting import estimate_corpus, run_corpus
 
-    finish(common, run_corpus(common, recipe=recipe, count=count, edition=edition, curation=curation))
+    if estimate:
+        return say(common, estimate_corpus(common, recipe, count, edition, curation, budget), "estimate")
+    finish(common, run_corpus(common, recipe, count, edition, curation, budget))
 
 
 @app.command
@@ -172,6 +179,41 @@ def up(*, port: int = 4200, common: Annotated[Common, Flat] = Common()) -> None:
     from flows.up import serve
 
     serve(common.settings(), port)
+
+
+@app.command
+def rehearse(
+    *,
+    port: int = 8800,
+    plan: Path | None = None,
+    latency: str | None = None,
+    fault: list[str] | None = None,
+    rps: int | None = None,
+    models: list[str] | None = None,
+    key_env: str | None = None,
+    log: Path | None = None,
+    state: Path | None = None,
+    seed: int | None = None,
+    common: Annotated[Common, Flat] = Common(),  # noqa: B008  (frozen)
+) -> None:
+    """Start an OpenAI-compatible server on loopback that costs nothing and misbehaves as planned.
+
+    Args:
+        port: Port to listen on; 0 takes any free one.
+        plan: TOML file with the fields of a plan, see docs/rehearsal.md; options below replace its fields.
+        latency: Seconds before an answer: 0.2, uniform:LOW,HIGH or lognormal:MEDIAN,SIGMA.
+        fault: A fault and when: reset:0.01 (share), reset@5,6 (numbers) or reset@10-20; several times.
+        rps: Completions per second; any more get 429 with Retry-After.
+        models: Name of a model that it serves; may be given several times.
+        key_env: Environment variable that holds the only key to be accepted.
+        log: Access log, a JSON line for each request; appended to.
+        state: Folder that keeps files and batches when the server ends. Default: memory.
+        seed: Draws latencies and faults.
+    """
+    from flows.rehearse import planned, rehearse
+
+    options = {"latency": latency, "fault": fault, "rps": rps, "models": models, "key_env": key_env}
+    rehearse(common, planned(plan, **options, seed=seed), port=port, log=log, state=state)
 
 
 def main() -> None:

@@ -4,8 +4,10 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
+from flows.live import live
 from schemas.errors import SeedloomError
 from schemas.settings import Settings
+from tasks.calls import halting
 from tasks.question import Asked, today
 from warehouse.manifest import locked, read_current
 from warehouse.run import Run, begin, is_committed
@@ -32,7 +34,7 @@ def begun(asked: Asked, settings: Settings) -> Iterator[Run]:
     logging.getLogger("seedloom").setLevel(logging.INFO)  # progress and hand-off reach the log of the run
     read_current(settings.root)
     run = begin(settings.root, *asked)
-    with locked(run.folder / "LOCK", wait=False):
+    with locked(run.folder / "LOCK", wait=False), halting.watched(), live(run.run_id, run.name):
         if is_committed(settings.root, run.run_id):
             raise SeedloomError(f"run {run.run_id} was finished by another process just now: ask again")
         yield run

@@ -98,9 +98,11 @@ def finish(common: Common, release_id: str | None) -> None:
 def bars() -> Iterator[None]:
     """Draw a bar for each stage that reports its progress through the logger `seedloom.progress`."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
-    columns = (TextColumn("{task.description:<36}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[note]}"), console=stderr) as progress:
+    columns = (TextColumn("{task.description:<30}"), BarColumn(10), MofNCompleteColumn(), TimeElapsedColumn())
+    note = TextColumn("{task.fields[note]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
+    with Progress(*columns, note, console=stderr, expand=True) as progress:
         logger = logging.getLogger("seedloom")
         handler = _Bars(progress)
         logger.addHandler(handler)

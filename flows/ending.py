@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from schemas.errors import GateBlocked
-from tasks.choice import release_of_run
+from tasks.choice import losses, release_of_run
 from tasks.handoff import start_model
 from tasks.report import report
 
@@ -22,6 +22,7 @@ def hand_off(root: Path, run_id: str) -> str:
             for g in release.gates
             if g.blocks and not g.passed
         ]
-        raise GateBlocked(f"release {release.release_id} is blocked by {'; '.join(failed)}")
+        why = f"release {release.release_id} is blocked by {'; '.join(failed)}"
+        raise GateBlocked(" — ".join(filter(None, (why, losses(root, run_id)))))
     start_model(release.release_id)
     return release.release_id

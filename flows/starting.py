@@ -1,6 +1,7 @@
 """Starting a flow from the command line; an answer that is there is found without starting anything."""
 
 import atexit
+import json
 import os
 import urllib.error
 import urllib.request
@@ -9,11 +10,13 @@ from typing import Any
 
 from flows.console import Common, bars, stderr
 from schemas.errors import BadInput
-from schemas.settings import Curation, Settings, Training
+from schemas.settings import Budget, Curation, Settings, Training
 from tasks.question import Asked, corpus_question, curate_question, model_question, today
 
 
-def run_corpus(common: Common, recipe: list[str], count: int, edition: str, curation: Curation) -> str | None:
+def run_corpus(
+    common: Common, recipe: list[str], count: int, edition: str, curation: Curation, budget: Budget
+) -> str | None:
     """Run `corpus`, or find the release that it made."""
     settings = common.settings()
     edition = edition or today()
@@ -22,9 +25,36 @@ def run_corpus(common: Common, recipe: list[str], count: int, edition: str, cura
     def flow() -> Any:
         from flows.corpus import corpus
 
-        return corpus(recipe=recipe, count=count, edition=edition, curation=curation)
+        return corpus(recipe, count, edition, curation, budget)
 
     return _release_found(settings, asked) or _run(flow)
+
+
+def estimate_corpus(
+    common: Common, recipe: list[str], count: int, edition: str, curation: Curation, budget: Budget
+) -> list[dict[str, Any]]:
+    """Estimate what `corpus` will take; of a run that was made already, what was said and what it took."""
+    from warehouse.run import begin, is_committed
+
+    settings = common.settings()
+    edition = edition or today()
+    asked = corpus_question(recipe, count, edition, curation, settings)
+    if is_committed(settings.root, asked.run_id):
+        from warehouse import connect
+
+        with connect(settings.root) as connection:
+            query = "SELECT * FROM estimate WHERE run_id = $1 ORDER BY quantity"
+            return connection.sql(query, params=[asked.run_id]).pl().to_dicts()
+
+    def flow() -> Any:
+        from flows.corpus import corpus
+
+        return corpus(recipe, count, edition, curation, budget, estimate=True)
+
+    _run(flow)
+    note = begin(settings.root, *asked).folder / "estimate.json"
+    rows: list[dict[str, Any]] = json.loads(note.read_bytes())
+    return rows
 
 
 def run_curate(
@@ -99,7 +129,7 @@ def _silence() -> None:
 def _quiet_prefect() -> None:
     """Defaults for flows run from a terminal; whatever the user has set stays."""
     for name, value in {
-        "PREFECT_LOGGING_LEVEL": "ERROR",
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",

@@ -17,3 +17,15 @@ class GateBlocked(SeedloomError):
     """A release did not pass its gates."""
 
     code = 3
+
+
+class BudgetReached(SeedloomError):
+    """A cap on money, tokens or requests; everything that was paid for is kept."""
+
+    code = 4
+
+
+class Interrupted(SeedloomError):
+    """Somebody asked the run to stop; everything that came is kept."""
+
+    code = 130

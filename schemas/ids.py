@@ -40,4 +40,5 @@ def _refuse_odd_keys(value: Any) -> None:
     elif not isinstance(value, list | tuple):
         return
     for each in value:
-        _refuse_odd_keys(each)
+        if isinstance(each, dict | list | tuple):
+            _refuse_odd_keys(each)

@@ -1,6 +1,6 @@
 """What a recipe may say. One TOML file is one recipe; its digest is its version."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -60,13 +60,24 @@ class Level(Part):
     parent: Name | None = Field(default=None, description="the level it grows from; none at the root")
     children: int = Field(default=1, ge=1, description="replies asked for each parent")
     prompt: str = Field(description="Jinja template; sees the slots and the text of every level above")
-    reply: Literal["text", "sentence", "tasks", "flag", "instances"] = Field(
+    reply: Literal["text", "sentence", "tasks", "flag", "instances", "json"] = Field(
         description="parser of the reply"
+    )
+    json_schema: dict[str, Any] | None = Field(
+        default=None,
+        description="for `json`: what the reply must be. An object's `text`, `input` and `output` become "
+        "those of the sample; of an array each element becomes one",
     )
     sampling: Sampling = Sampling()
     bootstrap: Bootstrap | None = None
     instruction: str | None = Field(default=None, description="template of the instruction to train on")
     final: bool = Field(default=False, description="releases are made of this level")
+
+    @model_validator(mode="after")
+    def _schema_of_json(self) -> "Level":
+        if (self.reply == "json") != (self.json_schema is not None):
+            raise ValueError(f'level {self.name!r}: reply = "json" and json_schema go together')
+        return self
 
 
 class Checks(Part):

@@ -14,10 +14,13 @@ class Request(BaseModel):
     model_config = ConfigDict(frozen=True)
     messages: list[Message]
     sampling: dict[str, Any] = Field(description="parameters of the OpenAI API, `seed` among them")
+    index: int = Field(0, ge=0, description="tells apart samples of one and the same question")
+    json_schema: dict[str, Any] | None = Field(None, description="what the reply must be, as JSON Schema")
 
-    def id_at(self, provider: str, model: str) -> str:
-        """The id of this question when put to this model."""
-        return digest("request", provider, model, [m.model_dump() for m in self.messages], self.sampling)
+    def id_at(self, model: Any) -> str:
+        """The id of this question when put to this model, whichever endpoint serves it."""
+        turns = [(message.role, message.content) for message in self.messages]
+        return digest("request", 2, model, turns, self.sampling, self.index, self.json_schema)
 
 
 class Reply(BaseModel):
@@ -25,6 +28,8 @@ class Reply(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     request_id: str
+    provider: str = Field(description="`offline` or the address of the endpoint that answered")
+    model: str = Field(description="what that endpoint calls the model")
     text: str | None = None
     finish_reason: str | None = None
     error: str | None = None

@@ -3,9 +3,9 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -14,8 +14,7 @@ from pydantic_settings import (
 )
 
 from schemas.errors import BadInput
-
-OFFLINE = "offline/storyteller"
+from schemas.llm import LLM
 
 
 class Form(BaseModel):
@@ -49,6 +48,21 @@ class Curation(Form):
     )  # fmt: skip
 
 
+class Budget(Form):
+    """The most that a run may spend; no part of what is asked, so a higher one resumes the same run."""
+
+    budget_usd: float | None = Field(
+        None, title="Budget in USD", gt=0, description="Most US dollars of this run; empty: no cap.",
+    )  # fmt: skip
+    budget_tokens: int | None = Field(
+        None, title="Budget in tokens", gt=0,
+        description="Most prompt and completion tokens of this run; empty: no cap.",
+    )  # fmt: skip
+    budget_requests: int | None = Field(
+        None, title="Budget in requests", gt=0, description="Most requests sent by this run; empty: no cap.",
+    )  # fmt: skip
+
+
 class Training(Form):
     """From a release to a checkpoint."""
 
@@ -75,21 +89,6 @@ class Training(Form):
     seed: int = Field(0, title="Seed", ge=0, description="Seed of weights and order, 0 or more.")
 
 
-class LLM(BaseModel):
-    """The model that writes. Without `base_url` it is the built-in offline storyteller."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-    base_url: str | None = Field(None, description="OpenAI-compatible endpoint, ending in /v1")
-    model: str = Field(OFFLINE, description="model name at the endpoint")
-    api_key: SecretStr | None = Field(None, description="key of the endpoint")
-    api_key_block: str | None = Field(None, description="name of a Prefect Secret block that holds the key")
-    concurrency: int = Field(32, ge=1, le=1024, description="requests in flight")
-    timeout_s: float = Field(120.0, gt=0, description="longest wait for one reply, to its last byte")
-    attempts: int = Field(5, ge=1, le=20, description="how often a request is sent before it is given up")
-    usd_per_mtok_in: float | None = Field(None, ge=0, description="price of a million prompt tokens")
-    usd_per_mtok_out: float | None = Field(None, ge=0, description="price of a million completion tokens")
-
-
 class Storyteller(BaseModel):
     """How well the offline storyteller behaves; all rates are shares of replies, 0 to 1."""
 
@@ -112,7 +111,17 @@ class Settings(BaseSettings):
     root: Path = Field(Path("data"), description="the warehouse folder")
     llm: LLM = Field(default_factory=LLM)
     storyteller: Storyteller = Field(default_factory=Storyteller)
+    budget: Budget = Field(default_factory=Budget, description="most that a run may spend, see --help")
     runner: Literal["threads", "dask", "ray"] = Field("threads", description="task runner of the flows")
+
+    @property
+    def identity(self) -> Any:
+        """What decides which text a request brings: the model, and the storyteller's manners."""
+        return [self.llm.model, self.storyteller.model_dump()] if self.llm.is_offline else self.llm.model
+
+    def within(self, budget: Budget) -> "Settings":
+        """These settings with the budget of one run; one that says nothing leaves that of the settings."""
+        return self if budget == Budget() else self.model_copy(update={"budget": budget})
 
     @classmethod
     def settings_customise_sources(

@@ -96,12 +96,12 @@ class Call(Table):
     """One LLM call as a run used it; a replayed one was paid for by an earlier run or attempt."""
 
     key = ("run_id", "request_id")
-    request_id: str = Field(description="blake2b-128 of model, messages, sampling parameters and ordinal")
+    request_id: str = Field(description="blake2b-128 of model, messages, sampling, index and schema")
     run_id: str = Field(description="the run that used the reply")
     recipe: str = Field(description="recipe that asked")
     level: str = Field(description="level that asked")
-    provider: str = Field(description="`offline` or the host and port of the endpoint")
-    model: str = Field(description="model that was asked")
+    provider: str = Field(description="`offline`, `transformers`, `vllm`, or the endpoint that answered")
+    model: str = Field(description="what the provider calls the model")
     messages: Json = Field(description="the prompt, as a JSON list of role and content")
     sampling: Json = Field(description="temperature, top_p, max_tokens, stop, seed and so on")
     reply: str | None = Field(description="the text that came back; null when the call failed")
@@ -112,8 +112,8 @@ class Call(Table):
     latency_s: float = Field(
         description="seconds from sending to the last byte, of the attempt that answered"
     )
-    cost_usd: float | None = Field(description="price of the call; null when the price is unknown, never 0")
-    attempts: int = Field(description="how often it was sent")
+    cost_usd: float | None = Field(description="price when it was first paid; null when unknown, never 0")
+    attempts: int = Field(description="how often it was sent, repairs of structured replies among them")
     replayed: bool = Field(description="true when the journal answered: nothing was sent, nothing is paid")
 
 

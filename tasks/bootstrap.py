@@ -23,6 +23,7 @@ from tasks.recipe import load_recipe, render
 from warehouse.run import Run
 
 MIN_PROMPTS, MAX_PROMPTS = 4, 256  # of one round
+MAX_ROUNDS = 60  # two task runs each; Prefect keeps the records of about 200 in a flow
 
 
 def pick_tasks(human: list[str], machine: list[str], bootstrap: Bootstrap, seed: int) -> list[str]:

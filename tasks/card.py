@@ -4,8 +4,9 @@ from typing import Any
 
 import polars as pl
 
+from schemas.llm import OFFLINE
 from schemas.partition import Partition
-from schemas.settings import OFFLINE
+from warehouse.parts import polars_schema
 from warehouse.run import Run
 
 HONESTY = (
@@ -17,8 +18,9 @@ HONESTY = (
 def card(run: Run, parts: list[Partition], chosen: pl.DataFrame, release: dict[str, Any]) -> str:
     """Markdown of the card, without front matter. No clock, no path: the same release, the same card."""
     counts = chosen.group_by("recipe", "model", "licence", "language", "split").len().sort(pl.all())
-    verdicts = [run.read(part) for part in parts if part.table == "verdict"]
-    dropped = pl.concat(verdicts).filter(~pl.col("keep")).group_by("filter").len().sort("filter")
+    none = pl.DataFrame(schema=polars_schema("verdict"))  # of a run whose calls all failed
+    verdicts = pl.concat([none, *(run.read(part) for part in parts if part.table == "verdict")])
+    dropped = verdicts.filter(~pl.col("keep")).group_by("filter").len().sort("filter")
     metrics = [run.read(part) for part in parts if part.table == "metric"]
     sections = [
         f"# {run.name}, edition {run.edition}",

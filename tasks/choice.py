@@ -17,6 +17,24 @@ def release_of_run(root: Path, run_id: str) -> Release:
     return release
 
 
+def losses(root: Path, run_id: str) -> str:
+    """What a run lost most: failed calls and the filters, with their commonest reason; "" when nothing."""
+    dropped = (
+        "SELECT filter || ' dropped ' || n || ' (' || coalesce(reason, '') || ')' AS line, n FROM ("
+        "SELECT filter, count(DISTINCT sample_id) AS n, mode(reason) AS reason "
+        "FROM dropped WHERE run_id = $1 GROUP BY filter)"
+    )
+    failed = (
+        "SELECT count(*) || ' calls failed (' || mode(error) || ')' AS line, count(*) AS n "
+        "FROM call WHERE run_id = $1 AND error IS NOT NULL HAVING count(*) > 0"
+    )
+    with connect(root) as connection:
+        rows = connection.sql(
+            f"SELECT line FROM ({dropped} UNION ALL {failed}) ORDER BY n DESC, line LIMIT 3", params=[run_id]
+        ).fetchall()
+    return "; ".join(line for (line,) in rows)
+
+
 def choose_release(root: Path, release_id: str | None) -> Release | None:
     """The release whose id begins so; without an id, the newest that passed and was not trained.
 

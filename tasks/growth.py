@@ -5,14 +5,14 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-import tasks.instruction_replies  # noqa: F401  (declares the parsers of Self-Instruct)
+import tasks.instruction_replies
+import tasks.json_replies  # noqa: F401  (both declare parsers)
 from schemas.ids import digest
 from schemas.recipe import Level, Recipe
 from schemas.reply import Reply, Request
 from schemas.settings import Settings
 from schemas.tables import Message
 from tasks.llm import complete
-from tasks.provider import provider_of
 from tasks.recipe import render
 from tasks.replies import PARSERS, Piece, Told
 from warehouse.parts import polars_schema
@@ -38,16 +38,14 @@ def grow(
     """Ask all prompts of one level; returns the tables `sample`, `verdict` (filter `format`) and `call`."""
     requests = [_request(level, prompt) for prompt in prompts]
     replies = complete(requests, run, settings, f"{recipe.name}: {level.name}")
-    model = settings.llm.model
     samples, verdicts = [], []
     for prompt, reply in zip(prompts, replies, strict=True):
         for ordinal, piece in enumerate(_pieces(level, prompt, reply), prompt.ordinal):
             row = _sample(run, recipe, level, prompt, ordinal, piece)
-            samples.append({**row, "model": model, "request_id": reply.request_id})
+            samples.append({**row, "model": settings.llm.model, "request_id": reply.request_id})
             verdicts.append(_format_verdict(run, row["sample_id"], piece))
     asked = {reply.request_id: (request, reply) for request, reply in zip(requests, replies, strict=True)}
-    provider = provider_of(settings)
-    calls = [_call(run, recipe, level, provider.name, model, *pair) for pair in asked.values()]
+    calls = [_call(run, recipe, level, *pair) for pair in asked.values()]
     return {
         "sample": _frame("sample", samples),
         "verdict": _frame("verdict", verdicts),
@@ -60,14 +58,20 @@ def _request(level: Level, prompt: Prompt) -> Request:
     sampling["max_tokens"] = level.sampling.max_tokens
     if level.sampling.temperature > 0:
         sampling["seed"] = prompt.seed
-    return Request(messages=[Message(role="user", content=prompt.text)], sampling=sampling)
+    turns = [Message(role="user", content=prompt.text)]
+    return Request(messages=turns, sampling=sampling, json_schema=level.json_schema)
 
 
 def _pieces(level: Level, prompt: Prompt, reply: Reply) -> list[Piece]:
     """What was read from a reply; a call that failed gives nothing, its row in `call` says why."""
     if reply.text is None:
         return []
-    return PARSERS[level.reply](Told(reply.text, reply.finish_reason, prompt.slots))
+    told = Told(reply.text, reply.finish_reason, prompt.slots, level.json_schema)
+    pieces = PARSERS[level.reply](told)
+    if len(pieces) <= PLACES:
+        return pieces
+    rest = json.dumps([piece.text for piece in pieces[PLACES - 1 :]], ensure_ascii=False)
+    return [*pieces[: PLACES - 1], Piece(rest, f"more than {PLACES} samples in one reply")]
 
 
 def _sample(
@@ -125,17 +129,13 @@ def _format_verdict(run: Run, sample_id: str, piece: Piece) -> dict[str, Any]:
     }
 
 
-def _call(
-    run: Run, recipe: Recipe, level: Level, provider: str, model: str, request: Request, reply: Reply
-) -> dict[str, Any]:
+def _call(run: Run, recipe: Recipe, level: Level, request: Request, reply: Reply) -> dict[str, Any]:
     return {
         **reply.model_dump(exclude={"text"}),
         "reply": reply.text,
         "run_id": run.run_id,
         "recipe": recipe.name,
         "level": level.name,
-        "provider": provider,
-        "model": model,
         "messages": json.dumps([m.model_dump() for m in request.messages], ensure_ascii=False),
         "sampling": json.dumps(request.sampling, sort_keys=True, ensure_ascii=False),
     }

@@ -26,7 +26,7 @@ UNFIT_WORDS = [
 _UNFIT = re.compile(r"\b(" + "|".join(UNFIT_WORDS) + r")\b", re.I)
 
 
-@parser
+@parser("tasks")
 def tasks(told: Told) -> list[Piece]:
     """The tasks of a numbered list that goes on; a list cut by length is thrown away whole."""
     if told.finish_reason == "length":
@@ -52,7 +52,7 @@ def task_fault(task: str) -> str | None:
     return None if task[0].isascii() else "starts with a character outside ASCII"
 
 
-@parser
+@parser("instances")
 def instances(told: Told) -> list[Piece]:
     """Inputs and outputs of one task: label first for a classification task, input first for any other."""
     is_classification = told.slots.get("flag") == "Yes"

@@ -1,129 +1,139 @@
-"""The only file that talks to a language model: requests in, replies out, in the same order.
+"""The only file that stages ask a language model through: requests in, replies out, in the same order.
 
 Every finished request is in the journal before its reply is used; a request that the journal knows is not
-sent again. Who answers is in `tasks/provider.py`.
+sent again. How requests are answered is in `tasks/calls/engine.py`.
 """
 
-import asyncio
-import time
-from collections.abc import Iterator
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-import stamina
-
-from schemas.errors import SeedloomError
+from schemas.errors import BudgetReached
 from schemas.reply import Reply, Request
-from schemas.settings import LLM, Settings
+from schemas.settings import Settings
+from tasks.calls.engine import Engine
+from tasks.calls.engines import engine_of
+from tasks.calls.fleet import name_of
+from tasks.calls.outcome import Ask, Countdown, Outcome
+from tasks.calls.provider import Completion, read_completion
+from tasks.calls.rates import Rates
 from tasks.progress import Progress
-from tasks.provider import Completion, Fatal, Provider, Unusable, provider_of, read_completion
-from warehouse.journal import Entry, Journal
 from warehouse.run import Run
 
-MAX_WAIT_S = 60.0  # a longer Retry-After is not waited for in one go
+CHUNK = 256  # requests that are looked up together
 
 
 def complete(requests: list[Request], run: Run, settings: Settings, stage: str) -> list[Reply]:
     """Answer all requests; replies come in the order of the requests, each a text or an explained failure.
 
     Raises:
-        Fatal: when asking on cannot help; what was answered before is in the journal.
+        SeedloomError: when asking on cannot help (Fatal), a budget is reached, or somebody asked to stop;
+            what was answered before is in the journal.
     """
-    provider = provider_of(settings)
-    keys = [request.id_at(provider.name, provider.model) for request in requests]
-    progress = Progress(stage, len(requests))
-    with Journal(run.root) as journal:
-        entries = journal.find(set(keys))
-        progress.advance(sum(key in entries for key in keys))
-        missing = {key: r for key, r in zip(keys, requests, strict=True) if key not in entries}
-        failures: dict[str, str] = {}
-        work = _Work(provider, journal, run.run_id, iter(missing.items()), entries, failures, progress)
-        asyncio.run(_answer_all(work))
-    return [_reply(key, entries.get(key), failures.get(key), run, settings.llm) for key in keys]
+    return list(replies(requests, run, settings, stage, len(requests)))
 
 
-class _Work(NamedTuple):
-    provider: Provider
-    journal: Journal
-    run_id: str
-    waiting: Iterator[tuple[str, Request]]
-    entries: dict[str, Entry]
-    failures: dict[str, str]
-    progress: Progress
+def replies(
+    requests: Iterable[Request], run: Run, settings: Settings, stage: str, total: int | None = None
+) -> Iterator[Reply]:
+    """The same for any number of requests: a bounded number of them is in memory at a time.
+
+    Raises:
+        SeedloomError: as `complete`.
+    """
+    with engine_of(run.root, run.run_id, settings) as engine:
+        progress = _Told(Progress(stage, total), Rates(engine.counts, total))
+        ahead = 2 + 4 * engine.fleet.concurrency // CHUNK
+        waiting: deque[_Chunk] = deque()
+        source = iter(requests)
+        while True:
+            while len(waiting) < ahead and (chunk := list(itertools.islice(source, CHUNK))):
+                waiting.append(_submitted(engine, chunk))
+            if not waiting:
+                return
+            try:
+                asks = _over(waiting.popleft(), progress)
+            except BudgetReached as error:
+                raise BudgetReached(f"{error}; {progress.needed(list(waiting))}") from error
+            for ask in asks:
+                yield _reply(ask, engine, run)
 
 
-async def _answer_all(work: _Work) -> None:
-    """A fixed number of workers pull requests, so that memory does not grow with the list."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(work.provider.concurrency):
-                group.create_task(_worker(work))
-    except* SeedloomError as errors:
-        raise errors.exceptions[0] from errors
-    finally:
-        await work.provider.close()
+class _Chunk(NamedTuple):
+    asks: list[Ask]
+    over: Countdown
 
 
-async def _worker(work: _Work) -> None:
-    import openai
-
-    for key, request in work.waiting:
-        try:
-            entry = await _ask(work, key, request)
-        except (Unusable, openai.APIStatusError, TimeoutError) as error:
-            work.failures[key] = f"{type(error).__name__}: {error}"[:500]
-        except openai.APIConnectionError as error:
-            raise Fatal(
-                f"{work.provider.name} does not answer ({error}); "
-                f"{len(work.entries)} replies are safe: run the same command again to go on"
-            ) from error
-        else:
-            await asyncio.wrap_future(work.journal.put(entry))
-            work.entries[key] = entry
-        work.progress.advance()
+def _submitted(engine: Engine, requests: list[Request]) -> _Chunk:
+    over = Countdown(len(requests))
+    asks = [Ask(request.id_at(engine.model), request, over) for request in requests]
+    engine.submit(asks)
+    return _Chunk(asks, over)
 
 
-async def _ask(work: _Work, key: str, request: Request) -> Entry:
-    attempts = work.provider.attempts
-    async for attempt in stamina.retry_context(
-        on=_wait, attempts=attempts, timeout=None, wait_max=MAX_WAIT_S
-    ):
-        with attempt:
-            started = time.monotonic()
-            raw = await work.provider.send(request)
-            facts = {"latency_s": time.monotonic() - started, "attempts": attempt.num}
-    return Entry(key, work.run_id, raw, facts)
+class _Told:
+    """Says how far a stage is."""
+
+    def __init__(self, progress: Progress, rates: Rates) -> None:
+        self.progress, self._rates, self._fresh = progress, rates, 0
+
+    def advance(self, done: int, fresh: int) -> None:
+        """So many more are over, and of these so many were asked now."""
+        self._fresh += fresh
+        self.progress.advance(done, self._rates.told(self.progress.done + done, self._fresh))
+
+    def needed(self, rest: list[_Chunk]) -> str:
+        """What the requests that are not answered will take."""
+        answered = sum(ask.outcome is not None for chunk in rest for ask in chunk.asks)
+        return self._rates.needed(self.progress.total - self.progress.done - answered)
 
 
-def _wait(error: Exception) -> bool | float:
-    """Whether to ask again, and after how many seconds when the server says so."""
-    import openai
-
-    if isinstance(error, Unusable | TimeoutError | openai.APIConnectionError | openai.InternalServerError):
-        return True
-    if isinstance(error, openai.RateLimitError):
-        told = error.response.headers.get("retry-after", "")
-        return min(float(told), MAX_WAIT_S) if told.replace(".", "", 1).isdigit() else True
-    return False
-
-
-def _reply(key: str, entry: Entry | None, failure: str | None, run: Run, llm: LLM) -> Reply:
-    if entry is None:
-        return Reply(request_id=key, error=failure or "not asked", attempts=llm.attempts)
-    said = read_completion(entry.raw)
-    return Reply(
-        request_id=key,
-        **said._asdict(),
-        **entry.facts,
-        cost_usd=_cost_usd(llm, said),
-        replayed=entry.run_id != run.run_id,
-    )
+def _over(chunk: _Chunk, told: _Told) -> list[Ask]:
+    """Wait for a chunk, saying now and then how far it is."""
+    said = (0, 0)
+    over = False
+    while not over:
+        over = chunk.over.event.wait(told.progress.every_s)
+        outcomes = [ask.outcome for ask in chunk.asks if ask.outcome is not None]
+        now = len(outcomes), sum(outcome.said is not None for outcome in outcomes)
+        told.advance(now[0] - said[0], now[1] - said[1])
+        said = now
+    for ask in chunk.asks:
+        if ask.error is not None:
+            raise ask.error
+    return chunk.asks
 
 
-def _cost_usd(llm: LLM, said: Completion) -> float | None:
-    if not llm.base_url:
-        return 0.0
-    prices = (llm.usd_per_mtok_in, llm.usd_per_mtok_out)
-    counts = (said.n_prompt_tokens, said.n_completion_tokens)
-    if None in prices or None in counts:
-        return None
-    return sum(price * count for price, count in zip(prices, counts, strict=True)) / 1e6  # type: ignore[operator]
+def _reply(ask: Ask, engine: Engine, run: Run) -> Reply:
+    outcome = ask.outcome or Outcome(why="not asked")
+    if outcome.entry is None:
+        return Reply(
+            request_id=ask.key,
+            provider=name_of(engine.settings),
+            model=engine.settings.llm.model,
+            error=outcome.why,
+            attempts=outcome.attempts,
+        )
+    entry, said = outcome.entry, outcome.said or read_completion(outcome.entry.raw)
+    facts = {**entry.facts, **_totals(outcome, said)}
+    return Reply(request_id=ask.key, **{**said._asdict(), **facts}, replayed=entry.run_id != run.run_id)
+
+
+def _totals(outcome: Outcome, said: Completion) -> dict[str, float | int | None]:
+    """What a repaired reply cost in all."""
+    if not outcome.repairs or outcome.entry is None:
+        return {}
+    entries = (*outcome.repairs, outcome.entry)
+    spoilt = [read_completion(entry.raw) for entry in outcome.repairs]
+    return {
+        "attempts": sum(entry.facts["attempts"] for entry in entries),
+        "cost_usd": _sum([entry.facts["cost_usd"] for entry in entries]),
+        "n_prompt_tokens": _sum([each.n_prompt_tokens for each in (*spoilt, said)]),
+        "n_completion_tokens": _sum([each.n_completion_tokens for each in (*spoilt, said)]),
+    }
+
+
+def _sum(values: list[float | None]) -> float | None:
+    """Unknown when one is."""
+    return None if None in values else sum(value for value in values if value is not None)

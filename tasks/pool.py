@@ -9,9 +9,9 @@ import polars as pl
 
 from schemas.errors import BadInput
 from schemas.ids import digest
+from schemas.llm import OFFLINE
 from schemas.partition import Partition
 from schemas.recipe import Level, Recipe
-from schemas.settings import OFFLINE
 from tasks.recipe import load_recipe
 from warehouse.parts import polars_schema
 from warehouse.run import Run

@@ -17,9 +17,10 @@ logger = logging.getLogger("seedloom.progress")
 class Progress:
     """Counts the rows of one stage. Use as `progress.advance()`; the last row always speaks."""
 
-    def __init__(self, stage: str, total: int) -> None:
-        """Announce a stage of `total` rows."""
-        self.stage, self.total, self.done = stage, total, 0
+    def __init__(self, stage: str, total: int | None) -> None:
+        """Announce a stage of `total` rows; None when nobody knows."""
+        self.stage, self.total, self.done = stage, total or 0, 0
+        self.every_s = EVERY_S
         self._said = 0
         self._said_at = 0.0
         self._say("", total)

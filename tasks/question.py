@@ -62,7 +62,5 @@ def today() -> str:
 
 
 def _model(settings: Settings) -> dict[str, Any]:
-    """What decides which texts come back: not concurrency, not keys, not prices."""
-    if settings.llm.base_url is None:
-        return {"model": settings.llm.model, "storyteller": settings.storyteller.model_dump()}
-    return {"model": settings.llm.model, "base_url": settings.llm.base_url}
+    """What decides which texts come back: not addresses, not limits, not prices."""
+    return {"model": settings.identity}

@@ -64,7 +64,19 @@ def read_recipe(path: Path) -> Recipe:
     _refuse_unknown_lists(recipe, path)
     for level in recipe.levels:
         _refuse_unknown_placeholders(recipe, level, path)
+        _refuse_faulty_schema(level, path)
     return recipe
+
+
+def _refuse_faulty_schema(level: Level, path: Path) -> None:
+    if level.json_schema is None:
+        return
+    from tasks.calls.structured import check_schema
+
+    try:
+        check_schema(level.json_schema)
+    except BadInput as error:
+        raise BadInput(f"recipe {path}, level {level.name!r}: {error}") from error
 
 
 def recipe_digest(recipe: Recipe) -> str:

@@ -24,19 +24,24 @@ class Told(NamedTuple):
     text: str
     finish_reason: str | None
     slots: dict[str, Any]
+    json_schema: dict[str, Any] | None = None
 
 
 Parser = Callable[[Told], list[Piece]]
 PARSERS: dict[str, Parser] = {}
 
 
-def parser(function: Parser) -> Parser:
-    """Register a parser under its own name: a recipe calls it `reply = "name"`."""
-    PARSERS[function.__name__] = function
-    return function
+def parser(name: str) -> Callable[[Parser], Parser]:
+    """Register a parser: a recipe calls it `reply = "name"`."""
+
+    def registered(function: Parser) -> Parser:
+        PARSERS[name] = function
+        return function
+
+    return registered
 
 
-@parser
+@parser("text")
 def text(told: Told) -> list[Piece]:
     """The whole reply as one text, which must have come to its end."""
     stripped = told.text.strip()
@@ -45,7 +50,7 @@ def text(told: Told) -> list[Piece]:
     return [Piece(stripped, "cut by length" if told.finish_reason == "length" else None)]
 
 
-@parser
+@parser("sentence")
 def sentence(told: Told) -> list[Piece]:
     """One sentence on one line; quotation marks around it are taken off."""
     (piece,) = text(told)
@@ -55,7 +60,7 @@ def sentence(told: Told) -> list[Piece]:
     return [piece._replace(text=bare)]
 
 
-@parser
+@parser("flag")
 def flag(told: Told) -> list[Piece]:
     """Yes or No; everything but a clear yes counts as no (Self-Instruct, stage 2)."""
     said = told.text.strip().rstrip(".")

@@ -10,7 +10,7 @@ import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from schemas.settings import OFFLINE
+from schemas.llm import OFFLINE
 from tasks.card import HONESTY
 from warehouse import connect
 from warehouse.files import write_durably

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from schemas.ids import seed_for
-from schemas.settings import OFFLINE, Storyteller
+from schemas.llm import OFFLINE
+from schemas.settings import Storyteller
 from tasks import storyteller_answers as answers
 from tasks import storyteller_stories as stories
 from tasks import storyteller_tasks as tasks

@@ -4,7 +4,11 @@ import asyncio
 import atexit
 import json
 import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -77,6 +81,8 @@ class EndpointServer:
         return f"http://127.0.0.1:{self.port}/v1"
 
     def stop(self):
+        if not self._thread.is_alive():
+            return
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
@@ -126,6 +132,122 @@ def endpoint():
     server = EndpointServer()
     yield server
     server.stop()
+
+
+class RehearsalServer:
+    """The rehearsal server on a thread of this process."""
+
+    def __init__(self, plan, log, state):
+        from tasks.rehearsal.log import AccessLog
+        from tasks.rehearsal.server import Rehearsal
+
+        self.rehearsal = Rehearsal(plan, AccessLog(log, keep=100_000), state)
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self._thread.start()
+        assert self._ready.wait(30), "the rehearsal server did not start"
+
+    @property
+    def base_url(self):
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def log(self):
+        """The rows of its log so far, oldest first; a reply that was read has its row."""
+        return self._inside(lambda: list(self.rehearsal.log.rows))
+
+    @property
+    def counts(self):
+        return self._inside(self.rehearsal.log.counts)
+
+    def stop(self):
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+
+    def _inside(self, read):
+        """What a function gives in the server's thread, or in ours once it has ended."""
+        if not self._thread.is_alive():
+            return read()
+
+        async def reading():
+            return read()
+
+        return asyncio.run_coroutine_threadsafe(reading(), self._loop).result(30)
+
+    async def _serve(self):
+        from tasks.rehearsal.server import serve
+
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+
+        def ready(port):
+            self.port = port
+            self._ready.set()
+
+        await serve(self.rehearsal, 0, ready, self._stop)
+
+
+class RehearsalProcess:
+    """`seedloom rehearse` as a process of its own, with its access log."""
+
+    def __init__(self, folder, arguments, environment):
+        self.log_file = folder / f"access-{time.monotonic_ns()}.jsonl"
+        command = [sys.executable, "-m", "flows", "rehearse", "--port", "0", "--json", "--log", self.log_file]
+        self.process = subprocess.Popen(
+            [*map(str, command), *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **environment},
+            text=True,
+        )
+        line = self.process.stdout.readline()
+        assert line, self.process.stderr.read()
+        self.said = json.loads(line)
+        self.base_url, self.model = self.said["base_url"], self.said["model"]
+
+    @property
+    def log(self):
+        """The rows of its access log so far, oldest first."""
+        text = self.log_file.read_text("utf-8")
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+    def stop(self, number=signal.SIGTERM):
+        """Its exit code, and what it said on stderr."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        _, self.stderr = self.process.communicate(timeout=30)
+        return self.process.returncode
+
+
+@pytest.fixture
+def rehearsal():
+    """A function that starts a rehearsal server with the fields of a plan, in this process."""
+    servers = []
+
+    def start(plan=None, *, log=None, state=None, **fields):
+        from schemas.rehearsal import Plan
+
+        servers.append(RehearsalServer(plan or Plan.model_validate(fields), log, state))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def rehearsal_process(tmp_path):
+    """A function that starts `seedloom rehearse` with more arguments, as a process of its own."""
+    servers = []
+
+    def start(*arguments, **environment):
+        servers.append(RehearsalProcess(tmp_path, arguments, environment))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if server.process.poll() is None:
+            server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -61,6 +61,7 @@ def corpus(run_id):
     near = {"filter": "minhash", "threshold": 0.7}
     drop = near | {"sample_id": "two", "keep": False, "score": 0.9, "witness_id": "one", "reason": "J 0.9"}
     measured = [{"scope": s, "scope_id": i, "metric": m} for s, i in scopes(run_id) for m in METRICS]
+    measured.append({"scope": "run", "scope_id": run_id, "metric": "estimated_requests"})
     return {
         "sample": [{"sample_id": "tree", "root_id": "tree", "recipe": "tales", "final": False}, *stories],
         "call": [{"request_id": "call", "recipe": "tales", "n_completion_tokens": 3}],

@@ -84,6 +84,11 @@ class Run(BaseModel):
         with connect(self.root, self.base_version) as connection:
             return connection.sql(sql).pl()
 
+    def forget(self, parts: list[Partition]) -> None:
+        """Remove parts that shall not be committed; a stage that needs one makes it again."""
+        for part in parts:
+            (self.root / part.path).unlink(missing_ok=True)
+
     def commit(self, parts: list[Partition]) -> Manifest:
         """Make the whole run visible and throw its folder away.
 

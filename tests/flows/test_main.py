@@ -12,7 +12,19 @@ from flows.corpus import corpus
 from flows.curate import curate
 from flows.model import model
 
-COMMANDS = ["corpus", "curate", "model", "sql", "up", "doctor", "recipes", "releases", "explain", "run"]
+COMMANDS = [
+    "corpus",
+    "curate",
+    "model",
+    "sql",
+    "up",
+    "doctor",
+    "recipes",
+    "releases",
+    "explain",
+    "run",
+    "rehearse",
+]
 
 
 def seedloom(*arguments, **environment):

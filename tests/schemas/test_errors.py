@@ -2,8 +2,8 @@ from schemas import errors
 
 
 def test_exit_codes_are_those_that_the_handbook_promises():
-    kinds = (errors.SeedloomError, errors.BadInput, errors.GateBlocked)
-    assert [kind.code for kind in kinds] == [1, 2, 3]
+    kinds = (errors.SeedloomError, errors.BadInput, errors.GateBlocked, errors.BudgetReached)
+    assert [kind.code for kind in (*kinds, errors.Interrupted)] == [1, 2, 3, 4, 130]
 
 
 def test_whoever_catches_a_seedloom_error_catches_them_all_but_no_bug():

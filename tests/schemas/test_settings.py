@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from schemas.settings import LLM, OFFLINE, Curation, Form, Settings, Storyteller, Training
+from schemas.llm import LLM, OFFLINE
+from schemas.settings import Budget, Curation, Form, Settings, Storyteller, Training
 
 KEY = "sk-CANARY-1234"
-FORMS = pytest.mark.parametrize("form", [Curation, Training])
+FORMS = pytest.mark.parametrize("form", [Curation, Training, Budget])
 
 
 def toml(text):
@@ -45,12 +46,12 @@ def test_nested_settings_come_from_the_environment(monkeypatch):
     for name, value in {
         "SEEDLOOM_LLM__BASE_URL": "http://127.0.0.1:8000/v1",
         "SEEDLOOM_LLM__API_KEY": KEY,
-        "SEEDLOOM_LLM__USD_PER_MTOK_IN": "0.25",
+        "SEEDLOOM_LLM__USD_PER_DAY": "0.25",
         "SEEDLOOM_STORYTELLER__OBEY": "0.5",
     }.items():
         monkeypatch.setenv(name, value)
     settings = Settings()
-    assert settings.llm.base_url == "http://127.0.0.1:8000/v1" and settings.llm.usd_per_mtok_in == 0.25
+    assert settings.llm.base_url == "http://127.0.0.1:8000/v1" and settings.llm.usd_per_day == 0.25
     assert settings.llm.api_key == SecretStr(KEY)
     assert settings.storyteller.obey == 0.5 and settings.storyteller.bad == Storyteller().bad
 

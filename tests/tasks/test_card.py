@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 from given import row
 
-from schemas.settings import OFFLINE
+from schemas.llm import OFFLINE
 from tasks.card import card, table
 
 

@@ -3,7 +3,8 @@ import json
 import polars as pl
 import pytest
 
-from schemas.settings import LLM, Settings
+from schemas.llm import LLM
+from schemas.settings import Settings
 from tasks.growth import PLACES, Prompt, grow
 from tasks.recipe import load_recipe
 
@@ -46,7 +47,7 @@ def test_a_call_that_failed_is_a_call_with_an_error_and_no_sample(run, endpoint)
     endpoint.faults = [(400, {}, b'{"error": {"message": "no"}}')]
     tables = grown(run, endpoint, [completion("A dog.")])
     assert tables["sample"].is_empty()
-    assert "BadRequestError" in tables["call"]["error"][0]
+    assert "answers 400: no" in tables["call"]["error"][0]
 
 
 def test_several_samples_of_one_reply_have_places_and_ids_of_their_own(run, endpoint):

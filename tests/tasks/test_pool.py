@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from schemas.errors import BadInput
-from schemas.settings import OFFLINE
+from schemas.llm import OFFLINE
 from tasks import pool
 from tasks.pool import bootstrap_level, lineage, pool_of, read_seeds, seed_samples
 from tasks.recipe import load_recipe

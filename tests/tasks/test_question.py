@@ -1,7 +1,8 @@
 import pytest
 
 from schemas.errors import BadInput
-from schemas.settings import LLM, Curation, Settings, Training
+from schemas.llm import LLM
+from schemas.settings import Curation, Settings, Training
 from tasks.question import corpus_question, curate_question, model_question
 
 
@@ -28,11 +29,12 @@ def test_whatever_changes_the_texts_or_the_verdicts_is_another_run(change):
     assert asked(**change).run_id != asked().run_id
 
 
-def test_keys_prices_and_concurrency_do_not_name_a_run():
+def test_keys_addresses_budgets_and_concurrency_do_not_name_a_run():
     here = {"base_url": "http://127.0.0.1:1/v1", "model": "m"}
     plain = asked(llm=LLM(**here))
-    rich = asked(llm=LLM(**here, api_key="sk-canary", concurrency=7, usd_per_mtok_in=1, usd_per_mtok_out=1))
-    assert plain == rich
+    rich = asked(llm=LLM(**here, api_key="sk-canary", concurrency=7, usd_per_day=1))
+    moved = asked(llm=LLM(base_url="http://127.0.0.1:2/v1", model="m"))
+    assert plain == rich == moved
     assert "sk-canary" not in repr(rich)
 
 

@@ -7,7 +7,7 @@ from given import row
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.settings import OFFLINE
+from schemas.llm import OFFLINE
 from tasks.report import charts, html_table, nearest_cosine, page, projection, report
 from warehouse.run import begin
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.settings import OFFLINE, Storyteller
+from schemas.llm import OFFLINE
+from schemas.settings import Storyteller
 from tasks.recipe import load_recipe, recipe_names, render
 from tasks.storyteller import MODEL, answer, kind_of, n_tokens
 from tasks.storyteller_phrases import book

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import BadInput, SeedloomError
-from warehouse import journal as journal_module
-from warehouse.journal import GROUP, Entry, Journal
+from schemas.spent import Spent
+from warehouse.journal import GROUP, Batch, Entry, Journal
+from warehouse.journal_file import connect
 
 
 def entry(key, run_id="run"):
@@ -46,6 +47,28 @@ def put_forever(root, start, log):
                 os.write(handle, f"{key}\n".encode())
 
 
+def cost(key):
+    """What a call cost follows from its key as well."""
+    return Spent(1, key % 97, key % 1009)
+
+
+def spend_forever(root, start, log):
+    """64 in flight, in two scopes; calls that bring no reply are between them."""
+    with Journal(Path(root)) as journal:
+        for first in range(start, start + 100_000, 64):
+            pending = [journal.put(entry(key), cost(key), ("run", "day")) for key in range(first, first + 64)]
+            pending.append(journal.charge(Spent(1), ("failures",)))
+            for done in pending:
+                done.result()
+            Path(log).write_text(str(first + 64))
+
+
+def spend_some(root, start, stop, scope):
+    with Journal(Path(root)) as journal:
+        for key in range(start, stop):
+            journal.put(entry(key), cost(key), (scope, "day")).result()
+
+
 def put_some(root, start, stop, run_id):
     with Journal(Path(root)) as journal:
         put_all(journal, range(start, stop), run_id)
@@ -64,6 +87,109 @@ def test_what_was_put_is_found_as_it_was(tmp_path):
         assert journal.find(["a", "b", "c", "other"]) == {e.key: e for e in entries}
     with Journal(tmp_path) as journal:
         assert journal.find(e.key for e in entries) == {e.key: e for e in entries}
+
+
+def test_the_request_comes_back_byte_for_byte(tmp_path):
+    asked = ["ü ☃".encode(), bytes(range(256)) * 500, b""]
+    entries = [entry(n)._replace(asked=body) for n, body in enumerate(asked)]
+    with Journal(tmp_path) as journal:
+        for each in entries:
+            journal.put(each).result()
+    with Journal(tmp_path) as journal:
+        found = journal.find("012")
+    assert [found[each.key].asked for each in entries] == asked
+    assert found == {each.key: each for each in entries}
+
+
+def test_what_was_spent_is_summed_by_scope(tmp_path):
+    with Journal(tmp_path) as journal:
+        assert journal.spent("run") == Spent()
+        pending = [journal.put(entry(key), cost(key), ("run", "day")) for key in range(300)]
+        pending += [journal.put(entry(key), cost(key), ("other", "day")) for key in range(300, 400)]
+        pending += [journal.put(entry("free")), journal.charge(Spent(1, 10**9, 10**15), ("other",))]
+        for done in pending:
+            done.result()
+        of_run, of_other = (
+            Spent(*map(sum, zip(*map(cost, range(*some)), strict=True))) for some in ((300,), (300, 400))
+        )
+        assert journal.spent("run") == of_run
+        assert journal.spent("other") == of_other.plus(Spent(1, 10**9, 10**15))
+        assert journal.spent("day") == of_run.plus(of_other)
+        assert journal.spent("nothing") == Spent()
+    with Journal(tmp_path) as journal:
+        assert journal.spent("day") == of_run.plus(of_other), "it is on disk"
+
+
+def test_an_attempt_without_a_reply_is_charged_and_leaves_no_entry(tmp_path):
+    with Journal(tmp_path) as journal:
+        journal.charge(Spent(1, 2, 3), ("run", "day")).result()
+        journal.charge(Spent(1, 2, 3), ("day",)).result()
+        assert (journal.spent("run"), journal.spent("day")) == (Spent(1, 2, 3), Spent(2, 4, 6))
+    rows = sqlite3.connect(journal.path)
+    assert rows.execute("SELECT count(*) FROM reply").fetchone() == (0,)
+    rows.close()
+    with pytest.raises(SeedloomError, match="is not open"):
+        journal.charge(Spent(1), ("run",))
+
+
+def test_after_ten_kills_what_was_spent_is_the_sum_over_the_replies_that_are_there(nursery, memory):
+    draw = random.Random(11)
+    log = memory / "told"
+    for kill in range(10):
+        log.write_text("0")
+        (pid,) = nursery.start((spend_forever, memory, kill * 100_000, log))
+        while int(log.read_text() or 0) < kill * 100_000 + draw.randrange(64, 2000):
+            assert nursery.busy()
+        os.kill(pid, signal.SIGKILL)
+        assert nursery.wait() == [-9]
+        with Journal(memory) as journal:
+            rows = sqlite3.connect(journal.path)
+            keys = [int(key) for (key,) in rows.execute("SELECT key FROM reply")]
+            rows.close()
+            there = Spent(*map(sum, zip(*map(cost, keys), strict=True)))
+            assert journal.spent("run") == journal.spent("day") == there
+            assert journal.spent("failures").tokens == 0 < journal.spent("failures").requests
+    assert len(keys) > 640
+
+
+def test_what_several_processes_spend_at_once_is_summed(nursery, tmp_path):
+    nursery.start(*((spend_some, tmp_path, 100 * who, 100 * who + 100, f"run{who}") for who in range(3)))
+    assert nursery.wait() == [0, 0, 0]
+    with Journal(tmp_path) as journal:
+        of_runs = [journal.spent(f"run{who}") for who in range(3)]
+        assert of_runs == [
+            Spent(*map(sum, zip(*map(cost, range(100 * who, 100 * who + 100)), strict=True)))
+            for who in range(3)
+        ]
+        assert journal.spent("day") == Spent(*map(sum, zip(*of_runs, strict=True)))
+
+
+def test_the_newest_note_of_a_batch_stands_and_each_run_sees_its_own_at_an_endpoint(tmp_path):
+    batches = [
+        Batch("b2", "run", "http://a/v1", "open", {"file": "f", "keys": ["ü", "k2"]}),
+        Batch("b1", "run", "http://a/v1", "open", {}),
+        Batch("b3", "run", "http://b/v1", "open", {}),
+        Batch("b4", "other", "http://a/v1", "open", {}),
+    ]
+    with Journal(tmp_path) as journal:
+        assert journal.batches("run", "http://a/v1") == []
+        for done in [journal.note(batch) for batch in batches]:
+            done.result()
+        collected = batches[0]._replace(state="collected", facts={"n": 2})
+        journal.note(collected).result()
+        assert journal.batches("run", "http://a/v1") == [batches[1], collected]
+    with Journal(tmp_path) as journal:
+        assert journal.batches("run", "http://a/v1") == [batches[1], collected]
+        assert journal.batches("run", "http://b/v1") == [batches[2]]
+        assert journal.batches("other", "http://a/v1") == [batches[3]]
+
+
+def test_notes_of_one_commit_keep_their_order(tmp_path):
+    with Journal(tmp_path) as journal:
+        for n in range(500):
+            done = journal.note(Batch("b", "run", "e", f"state {n}", {}))
+        done.result()
+        assert [batch.state for batch in journal.batches("run", "e")] == ["state 499"]
 
 
 def test_thousands_of_keys_are_found_and_groups_may_be_larger_than_one_commit(tmp_path):
@@ -91,7 +217,7 @@ def test_leaving_waits_for_everything_that_was_put(tmp_path):
 
 def test_every_commit_is_synced_before_it_is_acknowledged(tmp_path):
     with Journal(tmp_path) as journal:
-        connection = journal_module._connect(journal.path)
+        connection = connect(journal.path)
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         connection.close()
@@ -168,11 +294,11 @@ def test_a_flipped_bit_gives_a_named_error_or_right_rows_never_wrong_ones(tmp_pa
     assert errors > 30
 
 
-@pytest.mark.parametrize("column", ["raw", "facts", "run_id", "crc"])
+@pytest.mark.parametrize("column", ["raw", "facts", "run_id", "crc", "asked"])
 def test_a_damaged_row_is_one_clear_line(tmp_path, column):
     put_some(tmp_path, 0, 3, "run")
     path = tmp_path / "journal" / "calls.sqlite"
-    value = {"raw": b"x", "facts": "{}", "run_id": "other", "crc": 1}[column]
+    value = {"raw": b"x", "facts": "{}", "run_id": "other", "crc": 1, "asked": b"x"}[column]
     with sqlite3.connect(path) as connection:
         connection.execute(f"UPDATE reply SET {column} = ? WHERE key = '1'", [value])
     connection.close()

@@ -22,6 +22,7 @@ GRAIN = {
     "cost_per_kept": "run_id, recipe",
     "diversity_trend": "run_id, recipe, metric",
     "dropped": "sample_id, filter, judged_id",
+    "estimate": "run_id, quantity",
     "duplicate_groups": "sample_id",
     "failed_call": "run_id, request_id",
     "funnel": "run_id, recipe",
@@ -133,7 +134,11 @@ def everything():
             verdict("b", "minhash", True),
         ],
         "call": calls,
-        "metric": [*values, measured("x", 1.0, scope="run", scope_id="x")],
+        "metric": [
+            *values,
+            measured("x", 1.0, scope="run", scope_id="x"),
+            measured("r", 2.0, scope="run", scope_id="r", metric="estimated_requests"),
+        ],
         "release": [{"release_id": name, "gates": [gate("size", True), gate("leak", None)]} for name in "mn"],
         "checkpoint": [{"checkpoint_id": str(i), "release_id": "m"} for i in range(2)],
         "reject": [{"line": i, "origin": origin, "reason": "bad"} for i in range(2) for origin in "st"],
@@ -224,6 +229,29 @@ def test_one_unknown_price_makes_the_cost_unknown_and_is_counted():
 def test_what_was_paid_for_nothing_is_there_without_a_price_per_kept():
     (row,) = ask(MARTS["cost_per_kept"], call=[call("1", cost_usd=0.5)])
     assert (row["made"], row["kept"], row["usd"], row["usd_per_kept"]) == (0, 0, 0.5, None)
+
+
+def said(quantity, value, low, high):
+    facts = {"scope": "run", "scope_id": "r", "metric": f"estimated_{quantity}", "value": value}
+    return {**facts, "low": low, "high": high, "n": 5}
+
+
+def test_an_estimate_stands_beside_what_the_calls_took():
+    calls = [call("1", cost_usd=0.5), call("2", cost_usd=0.25), call("3", reply=None, cost_usd=None)]
+    metrics = [said("requests", 2.0, 1.0, 2.5), said("cost_usd", 1.0, 0.5, 1.5), said("hours", 1.0, 0.5, 1.5)]
+    metrics.append({"scope": "run", "scope_id": "r", "metric": "hours", "value": 1.1, "n": 3})
+    found = {row["quantity"]: row for row in ask(MARTS["estimate"], call=calls, metric=metrics)}
+    assert {name: (row["taken"], row["within"]) for name, row in found.items()} == {
+        "requests": (3.0, False),
+        "cost_usd": (0.75, True),
+        "hours": (1.1, True),
+    }
+    assert found["requests"]["off_by"] == 0.5
+
+
+def test_a_price_that_is_unknown_leaves_the_cost_of_the_run_unknown():
+    (row,) = ask(MARTS["estimate"], call=[call("1", cost_usd=None)], metric=[said("cost_usd", 1.0, 0.5, 1.5)])
+    assert (row["taken"], row["off_by"], row["within"]) == (None, None, None)
 
 
 def test_the_trend_compares_with_the_last_known_value():
