@@ -56,9 +56,7 @@ class LLM(Address, Limits):
     attempts: int = Field(5, ge=1, le=20, description="how often a request is sent before it is given up")
     repairs: int = Field(2, ge=0, le=5, description="how often a reply that is no such JSON is asked again")
     patience_s: float = Field(
-        300.0,
-        gt=0,
-        description="how long an endpoint may give no answer before a stop",
+        300.0, gt=0, description="how long an endpoint may give no answer before a stop; at least timeout_s"
     )
     usd_per_day: float | None = Field(None, gt=0, description="cap of a day (UTC) of a warehouse, in USD")
     tokens_per_day: int | None = Field(None, gt=0, description="cap of a day: prompt and completion tokens")
