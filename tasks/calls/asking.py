@@ -21,6 +21,7 @@ from tasks.calls.provider import (
     Completion,
     Fatal,
     Limited,
+    NoSchemas,
     Refused,
     Unreachable,
     Unusable,
@@ -86,6 +87,8 @@ class Asker:
                 return await self._once(site, key, request, sent)
             except (Limited, Unreachable) as error:
                 self._wait_for(site, error)
+            except NoSchemas:
+                pass  # each of the two is reserved, counted and charged
             except Refused as error:
                 raise self._given_up(str(error), sent) from error
             except Unusable as error:
@@ -196,7 +199,9 @@ def _lost(error: BaseException, need: Spent) -> Spent:
     """What an attempt may have cost that brought no answer."""
     if isinstance(error, Unreachable):
         return Spent()
-    if isinstance(error, Limited | Refused | Fatal) or (isinstance(error, Unusable) and not error.billed):
+    if isinstance(error, Limited | NoSchemas | Refused | Fatal) or (
+        isinstance(error, Unusable) and not error.billed
+    ):
         return Spent(requests=1)
     return need
 

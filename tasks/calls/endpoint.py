@@ -21,7 +21,7 @@ from yarl import URL
 from schemas.errors import BadInput
 from schemas.llm import LLM, EndpointAt
 from schemas.reply import Request
-from tasks.calls.provider import Fatal, Limited, Refused, Unreachable, Unusable, read_key, turns
+from tasks.calls.provider import Fatal, Limited, NoSchemas, Refused, Unreachable, Unusable, read_key, turns
 
 MAX_BYTES = 4 << 20
 NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
@@ -44,6 +44,7 @@ class Endpoint:
         self.model = site.model or llm.model
         self.concurrency = llm.limits_of(site).concurrency
         self.structured: bool | None = None  # whether it takes a JSON schema: unknown until it is asked
+        self._in_words: set[int] = set()  # requests whose schema was refused, and that are sent again
         self._timeout_s = llm.timeout_s
         self._key = read_key(site)
         if self._key is not None and self.name != self.base_url:
@@ -59,19 +60,21 @@ class Endpoint:
             Refused: for a request that the endpoint calls bad.
             Unusable: for server errors, broken or late answers.
             Limited: for too many requests.
+            NoSchemas: when it may be the JSON schema that it refuses.
             Unreachable: when no connection was made.
         """
-        offered = request.json_schema is not None and self.structured is not False
+        worded = id(request) in self._in_words
+        offered = request.json_schema is not None and self.structured is not False and not worded
         status, headers, raw = await self._call("POST", "/chat/completions", self._body(request, offered))
+        self._in_words.discard(id(request))
         if status in {400, 500} and offered and self.structured is not True:
-            # Servers that cannot do it say so with 400, llama_cpp.server with 500.
-            status, headers, raw = await self._call("POST", "/chat/completions", self._body(request, False))
-            self.structured = False if status == 200 else self.structured
-        elif status == 200 and offered and self.structured is None:
-            self.structured = True
-        if status == 200:
-            return raw
-        self._refuse(status, headers, raw)
+            self._in_words.add(id(request))  # 400 is what such servers say, llama_cpp.server says 500
+            raise NoSchemas(f"{self.name} answers {status} to a JSON schema")
+        if status != 200:
+            self._refuse(status, headers, raw)
+        if self.structured is None and (offered or worded):
+            self.structured = offered
+        return raw
 
     async def models(self) -> set[str]:
         """The models that the endpoint names; empty when it does not list them.

@@ -36,6 +36,10 @@ class Limited(Exception):
         self.after_s = after_s
 
 
+class NoSchemas(Exception):
+    """The endpoint refused the JSON schema: the same request is sent again, which tells it in words."""
+
+
 class Unreachable(Exception):
     """Nobody took the request: nothing was sent, nothing is to be paid."""
 
@@ -52,7 +56,7 @@ class Provider(Protocol):
         """The body of a chat completion as the OpenAI API defines it.
 
         Raises:
-            Fatal, Refused, Unusable, Limited, Unreachable: see there.
+            Fatal, Refused, Unusable, Limited, NoSchemas, Unreachable: see there.
         """
 
     async def close(self) -> None:

@@ -3,10 +3,10 @@ import json
 import pytest
 
 import tasks.json_replies  # noqa: F401  (declares the parser)
-from schemas.errors import BadInput
+from schemas.errors import BadInput, BudgetReached
 from schemas.llm import LLM
 from schemas.reply import Request
-from schemas.settings import Settings
+from schemas.settings import Budget, Settings
 from schemas.tables import Message
 from tasks.growth import PLACES, Prompt, grow
 from tasks.llm import complete
@@ -120,6 +120,18 @@ def test_an_endpoint_that_refuses_schemas_is_told_in_words(run, rehearsal, tmp_p
     assert [reply.error for reply in replies] == [None] * 3
     refused = [row for row in server.log if row["status"] == 400]
     assert 1 <= len(refused) <= 3
+
+
+def test_a_schema_that_is_refused_is_a_request_of_its_own_in_the_budget(run, rehearsal, tmp_path):
+    server = rehearsal(structured=False, latency=0.05)
+    llm = LLM(base_url=server.base_url, model="offline/storyteller", limits_folder=tmp_path, concurrency=8)
+    asked = [
+        Request(messages=[Message(role="user", content=f"Tell {i}.")], sampling={}, json_schema=STORY)
+        for i in range(40)
+    ]
+    with pytest.raises(BudgetReached, match="12 of 12 requests"):
+        complete(asked, run, Settings(llm=llm, budget=Budget(budget_requests=12)), "test")
+    assert len(server.log) == 12
 
 
 def test_a_recipe_may_ask_for_json(run, endpoint, tmp_path):
