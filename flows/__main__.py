@@ -6,13 +6,14 @@ document.
 """
 
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from flows import looking_commands, serving_commands
 from flows.console import Common, finish, guarded, say
-from schemas.settings import Budget, Curation, Training
+from schemas.classification import Classification
+from schemas.settings import Budget, Curation, Making, Training
 from tasks.names import RECIPES
 
 app = App(
@@ -24,6 +25,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 Flat = Parameter(name="*")
+for commands in (looking_commands.app, serving_commands.app):
+    app.command(commands, name="*")
 
 
 @app.command
@@ -31,6 +34,7 @@ def run(
     *,
     count: int = 300,
     edition: str = "",
+    making: Annotated[Making, Flat] = Making(),  # noqa: B008  (frozen)
     curation: Annotated[Curation, Flat] = Curation(),  # noqa: B008  (frozen)
     budget: Annotated[Budget, Flat] = Budget(),  # noqa: B008  (frozen)
     training: Annotated[Training, Flat] = Training(),  # noqa: B008  (frozen)
@@ -44,7 +48,7 @@ def run(
     """
     from flows.starting import run_corpus, run_model
 
-    release_id = run_corpus(common, RECIPES, count, edition, curation, budget)
+    release_id = run_corpus(common, RECIPES, count, edition, making, curation, budget)
     run_model(common, release=release_id, training=training)
     finish(common, release_id)
 
@@ -55,6 +59,7 @@ def corpus(
     recipe: list[str] = RECIPES,
     count: int = 300,
     edition: str = "",
+    making: Annotated[Making, Flat] = Making(),  # noqa: B008  (frozen)
     curation: Annotated[Curation, Flat] = Curation(),  # noqa: B008  (frozen)
     budget: Annotated[Budget, Flat] = Budget(),  # noqa: B008  (frozen)
     estimate: bool = False,
@@ -63,7 +68,7 @@ def corpus(
     """Grow a corpus from seeds and recipes, and freeze it as a release.
 
     Args:
-        recipe: Name of a recipe, see `seedloom recipes`; may be given several times.
+        recipe: Name of a recipe, see `seedloom recipes`, or the path of its file; may be given several times.
         count: Final samples asked for, of each recipe.
         edition: Names the run; the same edition resumes, a new one makes new data. Default: the date.
         estimate: Only say what the run will take, by a small probe that the run will not pay again.
@@ -71,8 +76,9 @@ def corpus(
     from flows.starting import estimate_corpus, run_corpus
 
     if estimate:
-        return say(common, estimate_corpus(common, recipe, count, edition, curation, budget), "estimate")
-    finish(common, run_corpus(common, recipe, count, edition, curation, budget))
+        told = estimate_corpus(common, recipe, count, edition, making, curation, budget)
+        return say(common, told, "estimate")
+    finish(common, run_corpus(common, recipe, count, edition, making, curation, budget))
 
 
 @app.command
@@ -122,98 +128,23 @@ def model(
 
 
 @app.command
-def sql(query: str, /, *, common: Annotated[Common, Flat] = Common()) -> None:  # noqa: B008  (frozen)
-    """Ask DuckDB: every table and mart is a view; `seedloom sql "show tables"` lists them.
-
-    Args:
-        query: A SQL query over one version of the warehouse.
-    """
-    from flows.looking import show_query
-
-    show_query(common, query)
-
-
-@app.command
-def releases(*, common: Annotated[Common, Flat] = Common()) -> None:  # noqa: B008  (frozen)
-    """List the releases: rows, gates, model, held-out loss."""
-    from flows.looking import show_query
-
-    show_query(common, "SELECT * FROM model_gain ORDER BY finished_at")
-
-
-@app.command
-def recipes(*, common: Annotated[Common, Flat] = Common()) -> None:  # noqa: B008  (frozen)
-    """List the recipes: name, levels, title, citation."""
-    from flows.looking import show_recipes
-
-    show_recipes(common)
-
-
-@app.command
-def explain(sample_id: str, /, *, common: Annotated[Common, Flat] = Common()) -> None:  # noqa: B008  (frozen)
-    """Why a sample was kept or dropped: its verdicts, its neighbours, the call that made it, its tree.
-
-    Args:
-        sample_id: Id of a sample, or how it begins.
-    """
-    from flows.looking import show_sample
-
-    show_sample(common, sample_id)
-
-
-@app.command
-def doctor(*, common: Annotated[Common, Flat] = Common()) -> None:  # noqa: B008  (frozen)
-    """Check this installation: settings and their origin, the warehouse, model servers on this machine."""
-    from flows.doctor import examine
-
-    examine(common)
-
-
-@app.command
-def up(*, port: int = 4200, common: Annotated[Common, Flat] = Common()) -> None:  # noqa: B008  (frozen)
-    """Start a Prefect server on loopback with its UI, a CPU worker, a GPU-pool worker and the deployments.
-
-    Args:
-        port: Port of the server and its UI.
-    """
-    from flows.up import serve
-
-    serve(common.settings(), port)
-
-
-@app.command
-def rehearse(
+def classifier(
     *,
-    port: int = 8800,
-    plan: Path | None = None,
-    latency: str | None = None,
-    fault: list[str] | None = None,
-    rps: int | None = None,
-    models: list[str] | None = None,
-    key_env: str | None = None,
-    log: Path | None = None,
-    state: Path | None = None,
-    seed: int | None = None,
+    data: list[str],
+    release: str = "",
+    options: Annotated[Classification, Flat] = Classification(),  # noqa: B008  (frozen)
     common: Annotated[Common, Flat] = Common(),  # noqa: B008  (frozen)
 ) -> None:
-    """Start an OpenAI-compatible server on loopback that costs nothing and misbehaves as planned.
+    """Train a small classifier on a release with labels, and measure it on real labelled rows.
 
     Args:
-        port: Port to listen on; 0 takes any free one.
-        plan: TOML file with the fields of a plan, see docs/rehearsal.md; options below replace its fields.
-        latency: Seconds before an answer: 0.2, uniform:LOW,HIGH or lognormal:MEDIAN,SIGMA.
-        fault: A fault and when: reset:0.01 (share), reset@5,6 (numbers) or reset@10-20; several times.
-        rps: Completions per second; any more get 429 with Retry-After.
-        models: Name of a model that it serves; may be given several times.
-        key_env: Environment variable that holds the only key to be accepted.
-        log: Access log, a JSON line for each request; appended to.
-        state: Folder that keeps files and batches when the server ends. Default: memory.
-        seed: Draws latencies and faults.
+        data: Files of real rows with their labels; may be given several times.
+        release: Id of a release of labelled samples, or how it begins. Default: the newest.
     """
-    from flows.rehearse import planned, rehearse
+    from flows.classifying import classifier_summary, run_classifier
 
-    options = {"latency": latency, "fault": fault, "rps": rps, "models": models, "key_env": key_env}
-    rehearse(common, planned(plan, **options, seed=seed), port=port, log=log, state=state)
+    run_id = run_classifier(common, data, release, options)
+    say(common, classifier_summary(common.settings().root, run_id), "classifier")
 
 
 def main() -> None:

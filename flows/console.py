@@ -54,6 +54,9 @@ def guarded(app: App) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         _leave(f"setting {'.'.join(map(str, first['loc']))}: {first['msg']}", WRONG_USAGE)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # who read has seen enough
+        sys.exit(1)
     except KeyboardInterrupt:
         _leave("interrupted; everything that was finished is kept, run the same command again", INTERRUPTED)
 

@@ -46,6 +46,7 @@ def curate(
         with begun(asked, settings) as run:
             among = lineage("", curation.against)
             checks = Checks(min_words=MIN_WORDS, max_words=MAX_WORDS, shingle=shingle)
-            made = judged(run, intake(run, files, name, licence or None), checks, curation, among)
+            read = intake(run, files, name, licence or None)
+            made = judged(run, read, checks, None, curation, among)
             run.commit(released(run, made, [name], None, curation, among))
     return hand_off(settings.root, asked.run_id)

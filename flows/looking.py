@@ -8,7 +8,8 @@ from flows.console import Common, say
 from schemas.errors import BadInput
 
 _SAMPLE = """
-SELECT sample_id, recipe, level, origin, origin_id, ordinal, model, slots, text, parent_id, request_id
+SELECT sample_id, recipe, level, origin, origin_id, ordinal, model, slots, text, rejected, parent_id,
+       request_id
 FROM sample WHERE starts_with(sample_id, $1)
 """
 _VERDICTS = """
@@ -25,6 +26,11 @@ WITH RECURSIVE line AS (
     FROM line JOIN sample AS above ON above.sample_id = line.parent_id
 )
 SELECT level, sample_id, text FROM line WHERE distance > 0 ORDER BY distance DESC
+"""
+_BESIDE = """
+SELECT other.level, other.sample_id, other.text
+FROM sample JOIN sample AS other ON other.parent_id = sample.parent_id AND other.level <> sample.level
+WHERE sample.sample_id = $1 ORDER BY other.ordinal LIMIT 20
 """
 _CALL = """
 SELECT call.provider, call.model, call.sampling, call.finish_reason, call.attempts, call.cost_usd,
@@ -101,7 +107,7 @@ def _tell(common: Common, facts: dict[str, list[dict[str, Any]]]) -> None:
             say(common, lines)
 
 
-_ABOUT = {"verdicts": _VERDICTS, "grown from": _TREE, "call": _CALL}
+_ABOUT = {"verdicts": _VERDICTS, "grown from": _TREE, "made beside": _BESIDE, "call": _CALL}
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, query: str, value: str) -> list[dict[str, Any]]:

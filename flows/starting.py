@@ -10,35 +10,47 @@ from typing import Any
 
 from flows.console import Common, bars, stderr
 from schemas.errors import BadInput
-from schemas.settings import Budget, Curation, Settings, Training
+from schemas.settings import Budget, Curation, Making, Settings, Training
 from tasks.question import Asked, corpus_question, curate_question, model_question, today
 
 
 def run_corpus(
-    common: Common, recipe: list[str], count: int, edition: str, curation: Curation, budget: Budget
+    common: Common,
+    recipe: list[str],
+    count: int,
+    edition: str,
+    making: Making,
+    curation: Curation,
+    budget: Budget,
 ) -> str | None:
     """Run `corpus`, or find the release that it made."""
     settings = common.settings()
     edition = edition or today()
-    asked = corpus_question(recipe, count, edition, curation, settings)
+    asked = corpus_question(recipe, count, edition, making, curation, settings)
 
     def flow() -> Any:
         from flows.corpus import corpus
 
-        return corpus(recipe, count, edition, curation, budget)
+        return corpus(recipe, count, edition, making, curation, budget)
 
-    return _release_found(settings, asked) or _run(flow)
+    return _release_found(settings, asked) or started(flow)
 
 
 def estimate_corpus(
-    common: Common, recipe: list[str], count: int, edition: str, curation: Curation, budget: Budget
+    common: Common,
+    recipe: list[str],
+    count: int,
+    edition: str,
+    making: Making,
+    curation: Curation,
+    budget: Budget,
 ) -> list[dict[str, Any]]:
     """Estimate what `corpus` will take; of a run that was made already, what was said and what it took."""
     from warehouse.run import begin, is_committed
 
     settings = common.settings()
     edition = edition or today()
-    asked = corpus_question(recipe, count, edition, curation, settings)
+    asked = corpus_question(recipe, count, edition, making, curation, settings)
     if is_committed(settings.root, asked.run_id):
         from warehouse import connect
 
@@ -49,9 +61,9 @@ def estimate_corpus(
     def flow() -> Any:
         from flows.corpus import corpus
 
-        return corpus(recipe, count, edition, curation, budget, estimate=True)
+        return corpus(recipe, count, edition, making, curation, budget, estimate=True)
 
-    _run(flow)
+    started(flow)
     note = begin(settings.root, *asked).folder / "estimate.json"
     rows: list[dict[str, Any]] = json.loads(note.read_bytes())
     return rows
@@ -79,7 +91,7 @@ def run_curate(
 
         return curate(files, name, licence, shingle, edition, curation)
 
-    return _release_found(settings, asked) or _run(flow)
+    return _release_found(settings, asked) or started(flow)
 
 
 def run_model(common: Common, release: str, training: Training) -> str | None:
@@ -97,7 +109,7 @@ def run_model(common: Common, release: str, training: Training) -> str | None:
 
         return model(release=chosen.release_id, training=training)
 
-    return _run(flow)
+    return started(flow)
 
 
 def _release_found(settings: Settings, asked: Asked) -> str | None:
@@ -112,7 +124,8 @@ def _release_found(settings: Settings, asked: Asked) -> str | None:
     return release.release_id if release.passed else None
 
 
-def _run(flow: Callable[[], Any]) -> Any:
+def started(flow: Callable[[], Any]) -> Any:
+    """What a flow returns that is run in this process, with a bar for each stage."""
     atexit.register(_silence)
     _quiet_prefect()
     _refuse_dead_server()

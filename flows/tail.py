@@ -11,10 +11,12 @@ from schemas.settings import Curation
 from tasks.diversity import diversity
 from tasks.embed import embed
 from tasks.exact import exact
+from tasks.language import language
 from tasks.minhash import minhash
 from tasks.obedience import obedience
 from tasks.quality import quality
 from tasks.release import release
+from tasks.round_trip import round_trip
 from tasks.signature import signatures
 from warehouse.run import Run
 
@@ -23,16 +25,25 @@ SHARD_ROWS = 20_000
 
 
 def judged(
-    run: Run, made: list[Partition], checks: Checks, curation: Curation, among: str
+    run: Run,
+    made: list[Partition],
+    checks: Checks,
+    expected: str | None,
+    curation: Curation,
+    among: str,
 ) -> list[Partition]:
-    """What one recipe made, with the verdicts of all filters and the signatures."""
+    """What one recipe made, with the verdicts of all filters and the signatures; `expected` is a language."""
     samples, n = of("sample", made), unmapped(checks.shingle)
-    here = unmapped(run)
-    quality_of = quality.map(here, shards(samples), unmapped(checks.min_words), unmapped(checks.max_words))
-    obedience_of = obedience.map(here, shards(samples), unmapped(checks.obedience))
+    here, groups = unmapped(run), shards(of("sample", made))
+    quality_of = quality.map(here, groups, unmapped(checks.min_words), unmapped(checks.max_words))
+    obedience_of = obedience.map(here, groups, unmapped(checks.obedience))
     verdicts = of("verdict", made) + gathered(quality_of) + gathered(obedience_of)
+    if expected is not None and checks.language:
+        verdicts += gathered(language.map(here, groups, unmapped(expected)))
+    if checks.round_trip is not None:
+        verdicts += round_trip(run, samples, checks.round_trip)
     verdicts += exact(run, samples, verdicts, among)
-    signed = gathered(signatures.map(here, shards(samples), n))
+    signed = gathered(signatures.map(here, groups, n))
     verdicts += minhash(run, samples, verdicts, signed, curation.threshold, checks.shingle, among)
     return [*(part for part in made if part.table != "verdict"), *verdicts, *signed]
 

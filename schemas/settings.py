@@ -48,6 +48,24 @@ class Curation(Form):
     )  # fmt: skip
 
 
+class Making(Form):
+    """From recipes to samples."""
+
+    source: list[str] = Field(
+        [], title="Source files",
+        description="Files, folders, globs or releases for recipes that grow from rows; empty: their own.",
+    )  # fmt: skip
+    set: list[str] = Field(
+        [], title="Changes of the recipes",
+        description="key=value, such as sampler=random or tiny_stories:levels.story.children=2.",
+    )  # fmt: skip
+    steer: Literal["off", "coverage", "diversity"] = Field(
+        "off", title="Steering",
+        description="off: draw as designed; coverage: ask again what the texts lack; diversity: draw where "
+        "a dollar brings most new texts.",
+    )  # fmt: skip
+
+
 class Budget(Form):
     """The most that a run may spend; no part of what is asked, so a higher one resumes the same run."""
 
@@ -112,6 +130,7 @@ class Settings(BaseSettings):
     llm: LLM = Field(default_factory=LLM)
     storyteller: Storyteller = Field(default_factory=Storyteller)
     budget: Budget = Field(default_factory=Budget, description="most that a run may spend, see --help")
+    recipes: Path | None = Field(None, description="folder with recipes of your own, beside those that ship")
     runner: Literal["threads", "dask", "ray"] = Field("threads", description="task runner of the flows")
 
     @property

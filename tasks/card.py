@@ -27,6 +27,8 @@ def card(run: Run, parts: list[Partition], chosen: pl.DataFrame, release: dict[s
         *([HONESTY] if OFFLINE in chosen["model"].to_list() else []),
         f"Release `{release['release_id']}`, run `{run.run_id}`; {release['n_train']} rows to train on, "
         f"{release['n_heldout']} held out, split by tree. Row digest `{release['row_digest']}`.",
+        "## Recipes",
+        table(_recipes(run)),
         "## Rows",
         table(counts),
         "## Dropped in this run, by filter",
@@ -37,6 +39,16 @@ def card(run: Run, parts: list[Partition], chosen: pl.DataFrame, release: dict[s
         table(_shown(metrics)),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _recipes(run: Run) -> pl.DataFrame:
+    """What the texts were made by; none for curated data."""
+    asked = run.parameters.get("recipes", {})
+    rows = [
+        {"recipe": name, "version": told["version"][:12], "citation": told["recipe"]["citation"]}
+        for name, told in asked.items()
+    ]
+    return pl.DataFrame(rows)
 
 
 def table(frame: pl.DataFrame) -> str:

@@ -42,7 +42,8 @@ def choose_release(root: Path, release_id: str | None) -> Release | None:
         BadInput: for an id that is unknown or stands for several.
     """
     if release_id is None:
-        untrained = "passed AND release_id NOT IN (SELECT release_id FROM checkpoint)"
+        trained = "SELECT release_id FROM checkpoint WHERE method <> 'logistic_regression'"
+        untrained = f"passed AND release_id NOT IN ({trained})"
         waiting = _releases(root, f"{_RELEASES} WHERE {untrained}")
         return waiting[-1] if waiting else None
     found = _releases(root, f"{_RELEASES} WHERE starts_with(release_id, $1)", release_id)

@@ -11,7 +11,7 @@ import itertools
 import json
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,12 @@ class Asked(NamedTuple):
 def look_up(text: str, requested: Sequence[str]) -> Asked:
     """Which of the requested words a text has, in any inflected form."""
     return Asked(tuple(requested), tuple(realised(word, text) for word in requested))
+
+
+def with_choices(asked: Asked, slots: dict[str, Any], choices: Sequence[str]) -> Asked:
+    """The same with the items of these choices; an item is realised by a kept text that was made of it."""
+    items = tuple(slots[name] for name in choices if isinstance(slots.get(name), str))
+    return Asked(asked.words + items, asked.found + (True,) * len(items))
 
 
 def requested_words(slots: str, names: Sequence[str]) -> list[str]:

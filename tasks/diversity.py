@@ -16,11 +16,15 @@ from schemas.partition import Partition
 from tasks.funnel import funnel, keep_rate_gap
 from tasks.intervals import Estimate
 from tasks.measurement import M_COSINE, VERSION, Design, design_of, measure
+from tasks.recipe import recipe_or_none
 from tasks.survivors import survivors
 from warehouse.parts import polars_schema
 from warehouse.run import Run
 
-COLUMNS = ["sample_id", "parent_id", "recipe", "final", "text", "instruction", "slots"]
+COLUMNS = [
+    *("sample_id", "parent_id", "recipe", "final"),
+    *("text", "instruction", "output", "slots", "language"),
+]
 
 
 class Read(NamedTuple):
@@ -45,7 +49,7 @@ def measure_scope(run: Run, data: Read, scope: Scope, among: str, asked: int | N
     kept = data.kept.filter(pl.col("recipe").is_in(scope.recipes))
     vectors = to_matrix(kept["vector"]) if data.encoder else None
     earlier = _earlier(run, scope.recipes, data.encoder, among) if data.encoder else None
-    rows = measure(kept.drop("vector"), vectors, data.encoder, _design(scope.recipes), earlier)
+    rows = measure(kept.drop("vector"), vectors, data.encoder, _design(run, scope.recipes), earlier)
     samples = data.samples.filter(pl.col("recipe").is_in(scope.recipes))
     counts = funnel_rows(samples, data.verdicts, asked)
     return pl.concat([rows, counts.cast(rows.schema)]).select(
@@ -147,9 +151,9 @@ def _labelled(rows: pl.DataFrame, scope: Scope) -> pl.DataFrame:
     return rows.with_columns(scope=pl.lit(scope.name), scope_id=pl.lit(scope.id))
 
 
-def _design(recipes: list[str]) -> Design:
+def _design(run: Run, recipes: list[str]) -> Design:
     """Of one recipe its own; of several together no grid, which each has for itself, but all seeds."""
-    designs = [design_of(recipe) for recipe in recipes]
+    designs = [design_of(recipe_or_none(run, recipe)) for recipe in recipes]
     if len(designs) == 1:
         return designs[0]
     slots = {slot for design in designs for slot in design.slots}

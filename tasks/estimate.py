@@ -8,6 +8,7 @@ rows of `metric` when the run is committed; the mart `estimate` sets it beside w
 import json
 import logging
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from schemas.partition import Partition
 from schemas.recipe import Recipe
 from schemas.settings import Settings
 from tasks.bootstrap import MAX_ROUNDS, n_prompts
+from tasks.expand import trees_for
 from tasks.forecast import QUANTITIES, Units, hours_of, plus, prompts_needed, total_of
 from tasks.intervals import Estimate
 from tasks.pool import accepted, bootstrap_level
-from tasks.recipe import load_recipe
+from tasks.recipe import recipe_of
 from warehouse.files import write_durably
 from warehouse.parts import polars_schema
 from warehouse.run import Run
@@ -41,7 +43,7 @@ def estimate(run: Run, probes: dict[str, list[Partition]], count: int, settings:
     whole: dict[str, Estimate] | None = None
     steps = 0
     for recipe, parts in probes.items():
-        totals, more = forecast(run, load_recipe(recipe), parts, count)
+        totals, more = forecast(run, recipe_of(run, recipe), parts, count)
         rows += _rows("recipe", recipe, {**totals, "hours": hours_of(totals, settings.llm, more)})
         whole = totals if whole is None else plus(whole, totals)
         steps += more
@@ -77,16 +79,25 @@ def forecast(run: Run, recipe: Recipe, parts: list[Partition], count: int) -> tu
     calls, samples = _read(run, parts, "call"), _read(run, parts, "sample")
     steps = len(recipe.levels)
     rooted = bootstrap_level(recipe)
-    children = math.prod(level.children for level in recipe.levels)
     if rooted is None:
-        return total_of(units_of(calls, samples), math.ceil(count / children)), steps
+        return total_of(units_of(calls, samples), _n_trees(recipe, samples, count)), steps
     asked = calls.filter(pl.col("level") == rooted.name)
     yields = accepted(run, recipe.name, parts).group_by("request_id").len()
     per_prompt = asked.join(yields, on="request_id", how="left")["len"].fill_null(0).to_list()
-    prompts, rounds = prompts_needed(count, per_prompt, n_prompts, MAX_ROUNDS)
+    asking = partial(n_prompts, yields=rooted.bootstrap.yields)
+    prompts, rounds = prompts_needed(count, per_prompt, asking, MAX_ROUNDS)
     pool = total_of(Units(_values(asked)), prompts.value or 0)
+    if recipe.levels == [rooted]:
+        return _widened(pool, prompts), steps + rounds
     trees = total_of(units_of(calls.filter(pl.col("level") != rooted.name), samples), count)
     return plus(_widened(pool, prompts), trees), steps + rounds
+
+
+def _n_trees(recipe: Recipe, samples: pl.DataFrame, count: int) -> int:
+    """Trees that will be grown: as many as `count` takes, or as the source has rows, which are all read."""
+    if recipe.source is None:
+        return trees_for(recipe, count)
+    return samples.filter(pl.col("level") == recipe.source.level).height
 
 
 def units_of(calls: pl.DataFrame, samples: pl.DataFrame) -> Units:

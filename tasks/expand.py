@@ -4,7 +4,6 @@ Intermediate texts (summary, then sentence, then story) keep siblings apart: Eld
 2305.07759. A parent that a filter dropped has no children, so nothing is paid for them.
 """
 
-import json
 import math
 from typing import Any, NamedTuple
 
@@ -12,14 +11,13 @@ import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from schemas.ids import seed_for
 from schemas.partition import Partition
 from schemas.recipe import Level, Recipe
 from schemas.settings import Settings
-from tasks.growth import PLACES, Prompt, grow
-from tasks.pool import accepted, bootstrap_level, clean
-from tasks.recipe import load_recipe, render
-from tasks.slots import draw
+from tasks.growth import grow
+from tasks.pool import bootstrap_level, root_level
+from tasks.prompting import Draws, Grove, prompts_of
+from tasks.recipe import recipe_of
 from warehouse.run import Run
 
 SHARD = 2_000  # trees, or parents, that one task run grows
@@ -32,72 +30,80 @@ class Shard(NamedTuple):
     stop: int
 
 
-def plan(recipe: Recipe, count: int, n_accepted: int) -> list[Shard]:
-    """The shards of a recipe: trees for `count` final samples, or those that a pool has rooted already."""
-    children = math.prod(level.children for level in recipe.levels)
-    n_trees = math.ceil(count / children) if bootstrap_level(recipe) is None else n_accepted
-    return [Shard(i, min(i + SHARD, n_trees)) for i in range(0, n_trees, SHARD)]
+def finals_per_tree(recipe: Recipe) -> int:
+    """Final samples that one tree brings when nothing is dropped and every maker makes one."""
+    sizes: dict[str | None, int] = {None: 1, recipe.source.level if recipe.source else None: 1}
+    for level in recipe.levels:
+        sizes[level.name] = sizes[level.parent] * level.children
+    rounds = recipe.evolution.rounds if recipe.evolution else 1
+    return rounds * sum(sizes[level.name] for level in recipe.levels if level.final)
+
+
+def trees_for(recipe: Recipe, count: int) -> int:
+    """Trees that bring `count` final samples when nothing is dropped."""
+    return math.ceil(count / finals_per_tree(recipe))
+
+
+def plan(recipe: Recipe, count: int, n_rooted: int, start: int = 0) -> list[Shard]:
+    """The shards of a recipe from tree `start` on: trees for `count` final samples, or those rooted already.
+
+    Args:
+        recipe: what is grown.
+        count: final samples asked for.
+        n_rooted: roots that a pool or a source has, for the recipes that grow from one.
+        start: first tree, when others were grown before.
+    """
+    n_trees = start + trees_for(recipe, count) if root_level(recipe) is None else n_rooted
+    return [Shard(i, min(i + SHARD, n_trees)) for i in range(start, n_trees, SHARD)]
+
+
+def roots_of(recipe: Recipe, roots: list[Partition], shard: Shard) -> list[Partition]:
+    """The parts that a shard grows from: of a source those with its rows, of a pool all."""
+    if recipe.source is None:
+        return roots
+    chosen, first = [], 0
+    for part in roots:
+        if part.table == "sample":
+            if first < shard.stop and first + part.rows > shard.start:
+                chosen.append(part)
+            first += part.rows
+    return chosen
 
 
 @task(name="expand", cache_policy=NO_CACHE)
-def expand(run: Run, recipe: str, shard: Shard, pool: list[Partition], settings: Settings) -> list[Partition]:
-    """Grow one shard, level by level; returns the new parts of all levels."""
-    loaded = load_recipe(recipe)
+def expand(
+    run: Run,
+    recipe: str,
+    shard: Shard,
+    roots: list[Partition],
+    settings: Settings,
+    draws: Draws | None = None,
+) -> list[Partition]:
+    """Grow one shard, level by level and round by round; returns the new parts of all levels."""
+    loaded = recipe_of(run, recipe)
     grown: list[Partition] = []
-    for level in loaded.levels:
-        if level.bootstrap is None:
-            grown += _grow_level(run, loaded, level, shard, pool, grown, settings)
+    levels = [level for level in loaded.levels if level.bootstrap is None]
+    for number in range(loaded.evolution.rounds if loaded.evolution else 1):
+        fresh: list[Partition] = []
+        for level in levels:
+            grove = Grove(loaded, Shard(*shard), [*roots, *grown, *fresh], fresh, number, draws)
+            fresh += _grow_level(run, grove, level, settings)
+        grown += fresh
     return grown
 
 
-def _grow_level(
-    run: Run,
-    recipe: Recipe,
-    level: Level,
-    shard: Shard,
-    pool: list[Partition],
-    grown: list[Partition],
-    settings: Settings,
-) -> list[Partition]:
+def _grow_level(run: Run, grove: Grove, level: Level, settings: Settings) -> list[Partition]:
     def make() -> dict[str, pl.DataFrame]:
-        prompts = _prompts(run, recipe, level, shard, pool, grown)
-        return grow(run, recipe, level, prompts, settings)
+        return grow(run, grove.recipe, level, prompts_of(run, grove, level), settings)
 
-    place = {"recipe": recipe.name, "level": level.name, "shard": list(shard)}
-    return run.once(f"{recipe.name}-{level.name}", [*pool, *grown], place, make)
-
-
-def _prompts(
-    run: Run, recipe: Recipe, level: Level, shard: Shard, pool: list[Partition], grown: list[Partition]
-) -> list[Prompt]:
-    if level.parent is None:
-        return [_root(recipe, level, run, i) for i in range(*shard)]
-    rooted = bootstrap_level(recipe)
-    if rooted is not None and rooted.name == level.parent:
-        parents = accepted(run, recipe.name, pool).slice(shard.start, shard.stop - shard.start)
-    else:
-        parents = clean(run, grown).filter(pl.col("level") == level.parent).sort("ordinal")
-    return [prompt for parent in parents.iter_rows(named=True) for prompt in _children(level, run, parent)]
+    place: dict[str, Any] = {"recipe": grove.recipe.name, "level": level.name, "shard": list(grove.shard)}
+    if grove.recipe.evolution:
+        place["round"] = grove.number
+    if grove.draws is not None:
+        place["draws"] = grove.draws._asdict()
+    return run.once(f"{grove.recipe.name}-{level.name}", grove.parts, place, make)
 
 
-def _root(recipe: Recipe, level: Level, run: Run, index: int) -> Prompt:
-    slots = draw(recipe, run.edition, index)
-    seed = seed_for(recipe.name, run.edition, level.name, index)
-    return Prompt(render(level.prompt, slots), slots, None, None, index * PLACES, seed)
-
-
-def _children(level: Level, run: Run, parent: dict[str, Any]) -> list[Prompt]:
-    slots = {**json.loads(parent["slots"]), parent["level"]: parent["text"]}
-    text = render(level.prompt, slots)
-    first = parent["ordinal"] * level.children
-    return [
-        Prompt(
-            text,
-            slots,
-            parent["sample_id"],
-            parent["root_id"],
-            place * PLACES,
-            seed_for(parent["recipe"], run.edition, level.name, place),
-        )
-        for place in range(first, first + level.children)
-    ]
+def is_rooted(recipe: Recipe) -> bool:
+    """Whether trees grow from rows that exist, not from draws."""
+    return recipe.source is not None or bootstrap_level(recipe) is not None

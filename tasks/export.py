@@ -1,4 +1,4 @@
-"""The files of a release, as `datasets` opens them: Parquet in messages, Alpaca and text form, and a card.
+"""The files of a release, as `datasets` opens them: messages, Alpaca, preference and text form, and a card.
 
     datasets.load_dataset("releases/<id>", "messages")     # or "alpaca"
 
@@ -19,6 +19,7 @@ from warehouse.files import TEMPORARY, make_folder, sha256_of, sync_folder, writ
 FORMS = {
     "messages": ["messages"],
     "alpaca": ["instruction", "input", "output"],
+    "preference": ["prompt", "chosen", "rejected"],
     "text": ["text"],
 }
 SPLITS = ["train", "heldout"]
@@ -34,8 +35,10 @@ def export(folder: Path, samples: pl.DataFrame, card: str) -> list[File]:
     """
     draft = folder.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
     names = []
+    others = samples.filter(pl.col("rejected").is_null())
+    spoken = samples if others.is_empty() else others  # beside other rows a pair would repeat its winner
     for form, columns in FORMS.items():
-        rows = samples.drop_nulls(columns)
+        rows = (_pairs(samples) if form == "preference" else spoken).drop_nulls(columns)
         names += [_write(draft, form, split, rows, columns) for split in SPLITS if rows.height]
     write_durably(draft / "README.md", (_front_matter(names) + card).encode())
     if folder.exists():
@@ -43,6 +46,18 @@ def export(folder: Path, samples: pl.DataFrame, card: str) -> list[File]:
     os.replace(draft, folder)
     sync_folder(folder.parent)
     return [_file(folder, name) for name in names]
+
+
+def _pairs(samples: pl.DataFrame) -> pl.DataFrame:
+    """Preference pairs as TRL reads them: prompt, chosen and rejected are lists of messages."""
+    assistant = pl.lit("assistant").alias("role")
+    losing = pl.concat_list(pl.struct(assistant, pl.col("rejected").alias("content")))
+    length = pl.col("messages").list.len()
+    return samples.filter(pl.col("rejected").is_not_null() & (length > 1)).with_columns(
+        prompt=pl.col("messages").list.head(length - 1),
+        chosen=pl.col("messages").list.tail(1),
+        rejected=losing,
+    )
 
 
 def _write(draft: Path, form: str, split: str, rows: pl.DataFrame, columns: list[str]) -> str:

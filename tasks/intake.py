@@ -5,11 +5,10 @@ Rows read = samples + rejects. The user's own id is kept as it is in `origin_id`
 What a row says beyond its known fields is kept in `slots` under "extra".
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 from prefect import task
@@ -18,54 +17,24 @@ from prefect.cache_policies import NO_CACHE
 from schemas.errors import BadInput
 from schemas.ids import digest
 from schemas.partition import Partition
-from tasks.file_formats import raw_rows
 from tasks.input_files import content_digest, expand_inputs
-from tasks.json_rows import Unreadable, parse_object, refuse_unstorable
 from tasks.provenance import provenance_of, slots_of
 from tasks.raw_rows import Raw
-from tasks.record_shapes import Content, content_of
+from tasks.records import Bad, Record, raws, understood
 from warehouse.parts import polars_schema
 from warehouse.run import Run
 
 BATCH = 20_000  # rows of one part, as many as a row group of the warehouse
 BATCH_BYTES = 64_000_000  # of their raw text, so that a part of long rows stays under 128 MB
-SHOWN = 500  # characters of a reject
-
-
-class Record(NamedTuple):
-    """One row that could be read."""
-
-    origin: str
-    line: int
-    fields: dict[str, Any]
-    content: Content
-
-
-class Bad(NamedTuple):
-    """One row that could not, or a file (line 0)."""
-
-    origin: str
-    line: int
-    reason: str
-    content: str  # its first characters
-
-
-def read(paths: Iterable[Path]) -> Iterator[Record | Bad]:
-    """Every row of the files in their order, read or refused; none is passed over."""
-    return (_understood(origin, raw) for origin, raw in _raws(paths))
 
 
 def frames(
     paths: Iterable[Path], run_id: str, name: str, licence: str | None = None, batch: int = BATCH
 ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """The rows of the files as batches of (sample, reject), at most `batch` rows and BATCH_BYTES in both."""
-    raws = _raws(paths)
-    while taken := _take(raws, batch):
+    rows = raws(paths)
+    while taken := _take(rows, batch):
         yield _framed(taken, run_id, name, licence)
-
-
-def _raws(paths: Iterable[Path]) -> Iterator[tuple[str, Raw]]:
-    return ((str(path), raw) for path in paths for raw in raw_rows(path))
 
 
 def _take(raws: Iterator[tuple[str, Raw]], batch: int) -> list[tuple[str, Raw]]:
@@ -87,30 +56,10 @@ def _size(value: Any) -> int:
     return sum(map(_size, value)) if isinstance(value, list) else 8
 
 
-def _understood(origin: str, raw: Raw) -> Record | Bad:
-    try:
-        if raw.problem:
-            raise Unreadable(raw.problem)
-        fields = parse_object(raw.content) if isinstance(raw.content, bytes) else raw.content
-        refuse_unstorable(fields)
-        return Record(origin, raw.line, fields, content_of(fields))
-    except Unreadable as error:
-        return Bad(origin, raw.line, str(error), _beginning(raw.content))
-
-
-def _beginning(content: bytes | dict[str, Any]) -> str:
-    if isinstance(content, bytes):
-        text = content[: 4 * SHOWN].decode("utf-8", "replace")
-    else:
-        text = json.dumps({key: str(value)[:SHOWN] for key, value in content.items()}, ensure_ascii=False)
-        text = text.encode("utf-8", "replace").decode()
-    return text[:SHOWN].replace("\0", "\N{SYMBOL FOR NULL}")
-
-
 def _framed(
     raws: list[tuple[str, Raw]], run_id: str, name: str, licence: str | None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    rows = [_understood(origin, raw) for origin, raw in raws]
+    rows = [understood(origin, raw) for origin, raw in raws]
     samples = [_sample(row, run_id, name, licence) for row in rows if isinstance(row, Record)]
     rejects = [{"run_id": run_id, **row._asdict()} for row in rows if isinstance(row, Bad)]
     return (
@@ -145,14 +94,14 @@ def intake(run: Run, files: list[str], name: str, licence: str | None) -> list[P
     """
     paths = expand_inputs(files)
     settings = {"content": content_digest(paths), "name": name, "licence": licence, "batch": BATCH}
-    raws, taken = _raws(paths), 0
+    stream, taken = raws(paths), 0
     batches: list[list[Partition]] = []
 
     def make() -> dict[str, pl.DataFrame]:
         # Rows read = samples + rejects, so the finished parts tell how many rows to pass over, unparsed.
         nonlocal taken
         done = sum(part.rows for batch in batches for part in batch)
-        rows = _take(islice(raws, done - taken, None), BATCH)
+        rows = _take(islice(stream, done - taken, None), BATCH)
         taken = done + len(rows)
         sample, reject = _framed(rows, run.run_id, name, licence)
         return {"sample": sample, "reject": reject}

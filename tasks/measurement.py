@@ -16,10 +16,13 @@ import numpy as np
 import polars as pl
 
 from schemas.ids import digest
+from schemas.recipe import Recipe
 from tasks import clusters, coverage, lexical, neighbours, overlap, spread
+from tasks.features import feature_estimates, feature_hits
 from tasks.intervals import GROUPS, Estimate, jackknife, mean, median, ratio, share
 from tasks.pool import bootstrap_level, read_seeds
-from tasks.recipe import load_recipe, recipe_names, word_list
+from tasks.slots import choices_of
+from tasks.word_lists import word_list
 from warehouse.parts import polars_schema
 
 VERSION = "1"
@@ -35,8 +38,9 @@ class Design(NamedTuple):
     """What a recipe asks of its texts."""
 
     slots: tuple[str, ...] = ("words",)  # slots that hold words to be used
-    sizes: tuple[int, ...] = ()  # words in the list of each; empty when unknown
+    sizes: tuple[int, ...] = ()  # words in the list of each, then items of each choice; empty when unknown
     seeds: tuple[str, ...] = ()  # seed tasks it may echo
+    choices: tuple[str, ...] = ()  # slots of which one item is chosen, as topic and audience
 
 
 def measure(
@@ -50,7 +54,8 @@ def measure(
 
     Args:
         samples: n rows; columns sample_id, text, slots; optional: instruction (what seeds are compared with),
-            truncated, and split (train or heldout), by which leaks are counted.
+            truncated, language and output (in which features are looked for; without language they are not,
+            without output it is text), and split (train or heldout), by which leaks are counted.
         vectors: (n, d), row by row those of the samples, NaN where there is none; None leaves out what
         needs them.
         encoder: id of the encoder of the vectors.
@@ -68,17 +73,18 @@ def measure(
     return _metrics(rows)
 
 
-def design_of(recipe: str) -> Design:
+def design_of(recipe: Recipe | None) -> Design:
     """The design of a recipe; that of curated data, of which no recipe is known, asks for nothing."""
-    if recipe not in recipe_names():
+    if recipe is None:
         return Design()
-    loaded = load_recipe(recipe)
-    lists = {name: slot.each for name, slot in loaded.slots.items() if slot.each}
-    level = bootstrap_level(loaded)
+    lists = {name: slot.each for name, slot in recipe.slots.items() if slot.each}
+    choices = {name: len(choices_of(slot)) for name, slot in recipe.slots.items() if choices_of(slot)}
+    level = bootstrap_level(recipe)
     return Design(
         tuple(lists),
-        tuple(len(word_list(words)) for each in lists.values() for words in each),
+        (*(len(word_list(words)) for each in lists.values() for words in each), *choices.values()),
         tuple(seed["instruction"] for seed in read_seeds(level.bootstrap.seeds)) if level else (),
+        tuple(choices),
     )
 
 
@@ -135,17 +141,32 @@ def _requests(samples: pl.DataFrame, design: Design) -> dict[str, Estimate]:
     labels = [json.loads(slots).get("label") for slots in samples["slots"]]
     labels = [label for label in labels if isinstance(label, str)]
     found = {}
+    asked = [coverage.look_up(*pair) for pair in zip(samples["text"], requests, strict=True)]
     if any(requests):
-        asked = [coverage.look_up(*pair) for pair in zip(samples["text"], requests, strict=True)]
         hits, wanted = ([f(a) for a in asked] for f in (lambda a: sum(a.found), lambda a: len(a.words)))
         found["slot_hit_rate"] = ratio(np.array(hits), np.array(wanted))
-        if design.sizes:
-            found["word_coverage"] = coverage.cell_coverage(asked, design.sizes, 1)
-        if len(design.sizes) > 1:
-            found["pair_coverage"] = coverage.cell_coverage(asked, design.sizes, 2)
+    cells = [
+        coverage.with_choices(a, json.loads(slots), design.choices)
+        for a, slots in zip(asked, samples["slots"], strict=True)
+    ]
+    if design.sizes:
+        found["word_coverage"] = coverage.cell_coverage(cells, design.sizes, 1)
+    if len(design.sizes) > 1:
+        found["pair_coverage"] = coverage.cell_coverage(cells, design.sizes, 2)
+    found |= _features(samples)
     if labels:
         found["label_min_share"] = Estimate(coverage.label_min_share(labels), len(labels))
     return found
+
+
+def _features(samples: pl.DataFrame) -> dict[str, Estimate]:
+    """Features found of those asked for; nothing where no rule can tell."""
+    if "language" not in samples.columns:
+        return {}
+    # Of a pair, `text` holds the instruction too, which may quote a sentence.
+    answer = pl.coalesce(["output", "text"] if "output" in samples.columns else ["text"])
+    rows = samples.select("slots", "language", answer=answer).iter_rows()
+    return feature_estimates([feature_hits(json.loads(slots), text, code) for slots, code, text in rows])
 
 
 def _flags(samples: pl.DataFrame) -> dict[str, Estimate]:

@@ -12,7 +12,7 @@ from schemas.ids import digest
 from schemas.llm import OFFLINE
 from schemas.partition import Partition
 from schemas.recipe import Level, Recipe
-from tasks.recipe import load_recipe
+from tasks.recipe import recipe_of
 from warehouse.parts import polars_schema
 from warehouse.run import Run
 
@@ -23,6 +23,14 @@ SEED_LEVEL = "seed"
 def bootstrap_level(recipe: Recipe) -> Level | None:
     """The level that feeds on its own output, if the recipe has one."""
     return next((level for level in recipe.levels if level.bootstrap is not None), None)
+
+
+def root_level(recipe: Recipe) -> str | None:
+    """The level that trees grow from when nothing is drawn for them: a pool or the rows of a source."""
+    if recipe.source is not None:
+        return recipe.source.level
+    level = bootstrap_level(recipe)
+    return level.name if level else None
 
 
 def lineage(model: str, against: str) -> str:
@@ -56,41 +64,59 @@ def read_seeds(file: str) -> list[dict[str, Any]]:
 
 def seed_samples(run: Run, recipe: str) -> pl.DataFrame:
     """The seed tasks as rows of `sample`, so that a verdict can name one as its witness."""
-    loaded = load_recipe(recipe)
+    loaded = recipe_of(run, recipe)
     level = bootstrap_level(loaded)
     rows = [_seed_row(run, loaded, seed, i) for i, seed in enumerate(read_seeds(level.bootstrap.seeds), 1)]
     return pl.DataFrame(rows, schema=polars_schema("sample"))
 
 
 def clean(run: Run, parts: list[Partition]) -> pl.DataFrame:
-    """The samples among the parts that no verdict among the parts drops."""
-    samples = _rows(run, parts, "sample")
-    dropped = _rows(run, parts, "verdict").filter(~pl.col("keep"))
-    return samples.join(dropped, on="sample_id", how="anti")
+    """The samples among the parts that no verdict among the parts drops, nor one of what they grew from."""
+    samples = rows_of(run, parts, "sample")
+    fallen = rows_of(run, parts, "verdict").filter(~pl.col("keep")).select("sample_id").unique()
+    lines = samples.select("sample_id", "parent_id")
+    while True:
+        below = lines.join(fallen, left_on="parent_id", right_on="sample_id", how="semi").select("sample_id")
+        new = below.join(fallen, on="sample_id", how="anti")
+        if new.is_empty():
+            return samples.join(fallen, on="sample_id", how="anti")
+        fallen = pl.concat([fallen, new])
 
 
 def accepted(run: Run, recipe: str, parts: list[Partition]) -> pl.DataFrame:
     """The generated tasks among the parts that passed every filter, in generation order."""
-    level = bootstrap_level(load_recipe(recipe))
+    level = bootstrap_level(recipe_of(run, recipe))
     return clean(run, parts).filter(pl.col("level") == level.name).sort("ordinal")
 
 
 def pool_of(run: Run, recipe: str, parts: list[Partition], among: str) -> pl.DataFrame:
-    """The whole pool, columns sample_id and text: seeds, earlier editions, this run in generation order."""
-    level = bootstrap_level(load_recipe(recipe))
+    """The whole pool: seeds, earlier editions, this run in generation order.
+
+    Columns sample_id, text (the instruction: what novelty is judged by), input, output.
+    """
+    level = bootstrap_level(recipe_of(run, recipe))
+    name = recipe_of(run, recipe).name
     earlier = run.earlier(
-        f"SELECT sample_id, text FROM clean_sample AS sample WHERE recipe = '{recipe}' "
+        f"SELECT {', '.join(_COLUMNS)} FROM clean_sample AS sample WHERE recipe = '{name}' "
         f"AND level = '{level.name}' AND {among} ORDER BY sample_id"
-    )
-    columns = ["sample_id", "text"]
-    return pl.concat(
-        [seed_samples(run, recipe).select(columns), earlier, accepted(run, recipe, parts).select(columns)]
-    )
+    ).cast(_EMPTY.schema)
+    known = [seed_samples(run, recipe), earlier, accepted(run, recipe, parts)]
+    return pl.concat([by_instruction(frame.select(_COLUMNS)) for frame in known])
 
 
-def _rows(run: Run, parts: list[Partition], table: str) -> pl.DataFrame:
+def by_instruction(samples: pl.DataFrame) -> pl.DataFrame:
+    """Samples with their instruction as the text, where they have one."""
+    return samples.with_columns(text=pl.coalesce("instruction", "text")).drop("instruction")
+
+
+def rows_of(run: Run, parts: list[Partition], table: str) -> pl.DataFrame:
+    """The rows of all parts of a table."""
     frames = [run.read(part) for part in parts if part.table == table]
     return pl.concat(frames) if frames else pl.DataFrame(schema=polars_schema(table))
+
+
+_COLUMNS = ["sample_id", "text", "instruction", "input", "output"]
+_EMPTY = pl.DataFrame(schema=polars_schema("sample")).select(_COLUMNS)
 
 
 def _seed(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -105,6 +131,7 @@ def _seed(path: Path, number: int, line: str) -> dict[str, Any]:
 
 def _seed_row(run: Run, recipe: Recipe, seed: dict[str, Any], ordinal: int) -> dict[str, Any]:
     sample_id = digest("sample", run.run_id, recipe.name, SEED_LEVEL, ordinal, seed["instruction"])
+    (instance,) = seed.get("instances", [])[:1] or [{}]
     blank = dict.fromkeys(polars_schema("sample"))
     return {
         **blank,
@@ -116,6 +143,9 @@ def _seed_row(run: Run, recipe: Recipe, seed: dict[str, Any], ordinal: int) -> d
         "final": False,
         "ordinal": ordinal,
         "text": seed["instruction"],
+        "instruction": seed["instruction"],
+        "input": instance.get("input", ""),
+        "output": instance.get("output", ""),
         "slots": "{}",
         "language": recipe.language,
         "origin": f"tasks/seeds/{bootstrap_level(recipe).bootstrap.seeds}",

@@ -4,18 +4,29 @@ A parser is a pure function of the completion. It never throws a reply away: wha
 a piece with a reason, and the warehouse keeps it.
 """
 
+import importlib
 import re
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 
 class Piece(NamedTuple):
-    """One sample that was read from a reply; `reason` says why it cannot be used."""
+    """One sample that was read from a reply or made without one; `reason` says why it cannot be used.
+
+    What is None is decided by the level: its templates, else the slots and the text.
+    """
 
     text: str
     reason: str | None = None
     input: str | None = None
     output: str | None = None
+    instruction: str | None = None
+    messages: list[dict[str, str]] | None = None  # role and content; a whole conversation to train on
+    rejected: str | None = None  # the losing answer of a preference pair; `output` is the winning one
+    slots: dict[str, Any] = {}  # further values that levels below see by name
+    score: float | None = None  # of a judging level, in the filter's own unit
 
 
 class Told(NamedTuple):
@@ -25,20 +36,34 @@ class Told(NamedTuple):
     finish_reason: str | None
     slots: dict[str, Any]
     json_schema: dict[str, Any] | None = None
+    prompt: str = ""
+    options: dict[str, Any] = {}
 
+
+LEAKS = 40  # characters of a prompt that no honest reply holds whole
 
 Parser = Callable[[Told], list[Piece]]
 PARSERS: dict[str, Parser] = {}
+GIVES: dict[str, tuple[str, ...]] = {}
 
 
-def parser(name: str) -> Callable[[Parser], Parser]:
-    """Register a parser: a recipe calls it `reply = "name"`."""
+def parser(name: str, gives: tuple[str, ...] = ()) -> Callable[[Parser], Parser]:
+    """Register a parser: a recipe calls it `reply = "name"`; `gives` names the slots of its pieces."""
 
     def registered(function: Parser) -> Parser:
         PARSERS[name] = function
+        GIVES[name] = gives
         return function
 
     return registered
+
+
+@cache
+def parsers() -> dict[str, Parser]:
+    """All parsers by name: those of every module tasks/*_replies.py, and the plain ones below."""
+    for file in sorted(Path(__file__).parent.glob("*_replies.py")):
+        importlib.import_module(f"tasks.{file.stem}")
+    return PARSERS
 
 
 @parser("text")
@@ -47,6 +72,8 @@ def text(told: Told) -> list[Piece]:
     stripped = told.text.strip()
     if not stripped:
         return [Piece("", "empty reply")]
+    if len(told.prompt) >= LEAKS and told.prompt.strip() in stripped:
+        return [Piece(stripped, "repeats the prompt")]
     return [Piece(stripped, "cut by length" if told.finish_reason == "length" else None)]
 
 

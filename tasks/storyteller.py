@@ -13,9 +13,19 @@ from schemas.ids import seed_for
 from schemas.llm import OFFLINE
 from schemas.settings import Storyteller
 from tasks import storyteller_answers as answers
+from tasks import storyteller_blocks as blocks
+from tasks import storyteller_code as code
+from tasks import storyteller_dialogues as dialogues
+from tasks import storyteller_documents as documents
+from tasks import storyteller_evolution as evolution
+from tasks import storyteller_judges as judges
+from tasks import storyteller_labels as labels
+from tasks import storyteller_lessons as lessons
 from tasks import storyteller_stories as stories
 from tasks import storyteller_tasks as tasks
+from tasks import storyteller_tongues
 from tasks.storyteller_faults import TOKEN, spoilt
+from tasks.storyteller_kinds import Kind
 
 MODEL = OFFLINE
 
@@ -27,15 +37,6 @@ class Completion(NamedTuple):
     finish_reason: str
     n_prompt_tokens: int
     n_completion_tokens: int
-
-
-class Kind(NamedTuple):
-    """A kind of prompt: how it is recognised, and what answers it."""
-
-    name: str
-    sign: re.Pattern[str]
-    tell: Callable[[int, re.Match[str], float], str]  # seed, match, share that is obeyed
-    repeat: Callable[[int, re.Match[str], float], str] | None = None
 
 
 def answer(
@@ -106,6 +107,14 @@ def _story(write: Callable[[int, stories.Asked, float], str]) -> Callable[[int, 
 
 
 KINDS = (
+    *dialogues.KINDS,
+    *documents.KINDS,
+    *judges.KINDS,
+    *lessons.KINDS,
+    *code.KINDS,
+    *labels.KINDS,
+    *blocks.KINDS,
+    *evolution.KINDS,
     Kind(
         "tasks",
         re.compile(r"^\d+\. .*^(\d{1,9})\.\s*\Z", re.MULTILINE | re.DOTALL),
@@ -135,5 +144,6 @@ KINDS = (
     ),
     Kind("summary", re.compile(r"[Ww]rite its summary"), _story(stories.summary), _stock("summary")),
     Kind("story", re.compile(r"[Ww]rite (?:a|the) (?:\w+ )*story"), _story(stories.story), _stock("story")),
+    *storyteller_tongues.KINDS,
     Kind("other", re.compile(r""), lambda seed, hit, obey: answers.free(seed, hit.string)),
 )

@@ -16,7 +16,8 @@ from rapidfuzz.distance import LCSseq
 from rapidfuzz.process import cdist
 
 from schemas.settings import Storyteller
-from tasks.recipe import load_recipe, render
+from tasks.recipe import load_recipe
+from tasks.rendering import render
 from tasks.slots import draw
 from tasks.storyteller import answer
 from tasks.storyteller_phrases import Pen

@@ -18,13 +18,13 @@ DEPLOYED = {each["name"]: each for each in FILE["deployments"]}
 SCHEDULES = [schedule for each in DEPLOYED.values() for schedule in each["schedules"]]
 
 
-def test_the_three_flows_are_deployed_and_two_of_them_on_a_schedule():
-    assert set(DEPLOYED) == {"corpus", "curate", "model"}
-    assert len(FILE["deployments"]) == 3
+def test_the_five_flows_are_deployed_and_two_of_them_on_a_schedule():
+    assert set(DEPLOYED) == {"corpus", "curate", "classifier", "preview", "model"}
+    assert len(FILE["deployments"]) == 5
     assert {name for name, each in DEPLOYED.items() if each["schedules"]} == {"corpus", "model"}
 
 
-@pytest.mark.parametrize("name", ["corpus", "curate", "model"])
+@pytest.mark.parametrize("name", ["corpus", "curate", "classifier", "preview", "model"])
 def test_the_entrypoint_is_a_module_path_to_the_flow_of_that_name(name):
     module, _, attribute = DEPLOYED[name]["entrypoint"].rpartition(".")
     flow = getattr(import_module(module), attribute)
@@ -50,6 +50,8 @@ def test_every_pool_is_made_by_up_and_training_has_its_own():
     assert {name: each["work_pool"]["name"] for name, each in DEPLOYED.items()} == {
         "corpus": "cpu",
         "curate": "cpu",
+        "classifier": "cpu",
+        "preview": "cpu",
         "model": "gpu",
     }
     assert {each["work_pool"]["name"] for each in DEPLOYED.values()} == set(POOLS)

@@ -25,7 +25,7 @@ def common(tmp_path):
     samples = pl.concat(
         [
             row("sample", sample_id="aa1", root_id="aa1", level="summary", ordinal=0, text="A short summary.", **fixed),
-            row("sample", sample_id="ab2", parent_id="aa1", root_id="aa1", level="story", ordinal=0, text="The story.", request_id="q", **fixed),
+            row("sample", sample_id="ab2", parent_id="aa1", root_id="aa1", level="story", ordinal=0, text="The story.", rejected="A story.", request_id="q", **fixed),
             row("sample", sample_id="ac3", root_id="ac3", level="story", ordinal=1, text="The story!", **fixed),
         ]
     )  # fmt: skip
@@ -89,6 +89,7 @@ def test_a_sample_is_explained_with_its_tree_and_its_call(common, capsys):
     (sample,) = told(capsys)
     assert [above["text"] for above in sample["grown from"]] == ["A short summary."]
     assert "Tell me." in sample["call"][0]["messages"]
+    assert sample["rejected"] == "A story."
 
 
 def test_a_person_reads_both_texts(common, capsys):

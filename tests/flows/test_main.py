@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from flows import __main__ as cli
+from flows.classifier import classifier
 from flows.corpus import corpus
 from flows.curate import curate
 from flows.model import model
@@ -24,6 +25,9 @@ COMMANDS = [
     "explain",
     "run",
     "rehearse",
+    "preview",
+    "replay",
+    "classifier",
 ]
 
 
@@ -61,7 +65,8 @@ def defaults(function):
 
 
 @pytest.mark.parametrize(
-    ("command", "flow"), [(cli.corpus, corpus), (cli.curate, curate), (cli.model, model)]
+    ("command", "flow"),
+    [(cli.corpus, corpus), (cli.curate, curate), (cli.model, model), (cli.classifier, classifier)],
 )
 def test_every_flow_parameter_is_an_option_with_the_same_name_and_default(command, flow):
     options = defaults(command)
@@ -75,7 +80,11 @@ def test_every_flow_parameter_is_an_option_with_the_same_name_and_default(comman
         (["corpus", "--bogus"], 2, "bogus"),
         (["corpus", "--count", "many"], 2, "many"),
         (["corpus", "--threshold", "7"], 2, "threshold"),
-        (["corpus", "--recipe", "nope"], 2, "no recipe 'nope' in tasks/recipes; known:"),
+        (
+            ["corpus", "--recipe", "nope"],
+            2,
+            "no recipe 'nope' in tasks/recipes, and no .toml file of that name; known:",
+        ),
         (["curate", "nothing.jsonl", "--name", "x"], 2, "nothing.jsonl"),
         (["sql", "select 1"], 2, "no warehouse at"),
         (["releases"], 2, "no warehouse at"),
@@ -99,8 +108,8 @@ def test_a_dead_prefect_server_is_said_in_one_line_before_anything_is_written(tm
 
 
 def test_a_wrong_setting_is_named(tmp_path):
-    code, _, error = seedloom("recipes", SEEDLOOM_LLM__CONCURRENCY="0")
-    assert code == 0, error  # recipes need no setting
+    code, _, error = seedloom("--version", SEEDLOOM_LLM__CONCURRENCY="0")
+    assert code == 0, error
     code, _, error = seedloom("doctor", "--root", tmp_path, SEEDLOOM_LLM__CONCURRENCY="0")
     assert code == 2
     assert "llm.concurrency" in error

@@ -95,7 +95,7 @@ def browser(tmp_path_factory, server, free, eventually):
 
 def test_the_ui_lists_the_deployments_and_when_they_run(browser, server):
     browser.open(f"{server.url}/v2/deployments", until="curate")
-    assert "3 Deployments" in browser.text()
+    assert "5 Deployments" in browser.text()
     assert "At 01:30 AM" in browser.text()
 
 
@@ -104,8 +104,13 @@ def test_the_ui_lists_the_deployments_and_when_they_run(browser, server):
     [
         (
             "corpus",
-            ["recipe", "count", "edition", "Near-duplicate threshold", "Compare with", "Least training rows"],
+            [
+                *("recipe", "count", "edition", "Source files", "Changes of the recipes", "Steering"),
+                *("Near-duplicate threshold", "Compare with", "Least training rows"),
+            ],
         ),
+        ("preview", ["recipe", "n", "Source files", "Changes of the recipes", "Steering"]),
+        ("classifier", ["data", "release", "Text column", "Label column", "Label map", "Encoder", "Seed"]),
         ("curate", ["files", "name", "licence", "shingle", "edition", "Near-duplicate threshold"]),
         (
             "model",
@@ -134,6 +139,20 @@ def test_a_run_started_from_the_form_has_what_was_typed_and_a_worker_takes_it(br
     ended = eventually(lambda: finished(server.runs("corpus")[0][0]))
     assert ended.state.name == "Completed", ended.state.message
     browser.open(f"{server.url}/v2/runs", until=run.name)
+
+
+def test_a_preview_started_from_the_form_answers_with_an_artifact(browser, server, eventually):
+    browser.open(form(server, "preview"), until="Steering")
+    browser.type(labelled("n"), "1")
+    browser.see("Submit")
+    browser.click("//button[normalize-space()='Submit']")
+    browser.see("scheduled to start")
+    run = eventually(lambda: server.runs("preview")[0])[0]
+    ended = eventually(lambda: finished(server.runs("preview")[0][0]))
+    assert ended.state.name == "Completed", ended.state.message
+    with server.client() as client:
+        kept = [each.key for each in client.read_artifacts() if each.flow_run_id == run.id]
+    assert kept == ["preview-tiny-stories-instruct"]
 
 
 def form(server, name):

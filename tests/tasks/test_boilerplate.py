@@ -1,3 +1,5 @@
+import unicodedata
+
 import polars as pl
 import pytest
 
@@ -25,6 +27,26 @@ def judged(expression, text):
         "No output as GPT models cannot create images.",
         "<no output>",
         "“I cannot fulfill this request.”",
+        "Xin lỗi, tôi không thể giúp bạn với yêu cầu này.",
+        "Tôi rất tiếc, nhưng tôi không thể thực hiện yêu cầu đó.",
+        "Tôi xin lỗi nhưng tôi không thể cung cấp thông tin này.",
+        "Rất tiếc, yêu cầu này vượt quá khả năng của tôi.",
+        "Là một mô hình ngôn ngữ AI, tôi không có cảm xúc.",
+        "Với tư cách là một trợ lý ảo, tôi không ăn được bánh.",
+        "Tôi chỉ là một mô hình ngôn ngữ nên không biết thời tiết hôm nay.",
+        "Vì tôi là AI, tôi không xem được hình ảnh.",
+        "Không có đầu ra.",
+        "抱歉，我无法提供这方面的帮助。",
+        "很抱歉，我不能满足您的要求。",
+        "对不起，但我无法回答这个问题。",
+        "非常遗憾，该请求不合适。",
+        "作为一个人工智能语言模型，我没有感情。",
+        "作为AI助手，我不能品尝食物。",
+        "我是一个语言模型，没有身体。",
+        "我无法生成图片。",
+        "“抱歉，我无法协助完成这个请求。”",
+        "無法提供。",
+        "无输出",
     ],
 )
 def test_refusals_and_disclaimers_are_known_by_their_opening(text):
@@ -47,10 +69,31 @@ def test_refusals_and_disclaimers_are_known_by_their_opening(text):
         "The girl said: as an AI language model you know nothing.",
         "No output device was found, so the fox listened to the wind.",
         "对不起，我今天不能来。",
+        "对不起，小熊说，我不能和你一起玩了。",
+        "抱歉让你久等了，我们出发吧。",
+        "我不能没有你，小狐狸说。",
+        "人工智能是计算机科学的一个分支。",
+        "作为一个农夫，他每天很早起床。",
+        "作为人工智能之父，图灵提出了许多问题。",
+        "无法无天的猴子终于学乖了。",
+        "Xin lỗi, mai tớ không đến được nhé.",
+        "Xin lỗi mẹ, con làm vỡ cái bình rồi.",
+        "Tôi rất tiếc khi nghe tin buồn của bạn.",
+        "Tôi không thể tin được, cô bé reo lên.",
+        "Là một nông dân, bác Tư dậy rất sớm.",
+        "Tôi là ai? Tôi là một quả cam tròn.",
+        "Trí tuệ nhân tạo là một ngành của khoa học máy tính.",
+        "Không có kết quả nào khiến cậu vui hơn thế.",
     ],
 )
 def test_apologies_and_sentences_inside_a_text_are_no_refusals(text):
     assert not judged(is_refusal, text)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_the_unicode_form_of_vietnamese_does_not_matter(form):
+    assert judged(is_refusal, unicodedata.normalize(form, "Xin lỗi, tôi không thể giúp bạn."))
+    assert judged(prompt_marker, unicodedata.normalize(form, "### Đầu vào: số ba")) == "### Đầu vào:"
 
 
 @pytest.mark.parametrize(
@@ -65,6 +108,14 @@ def test_apologies_and_sentences_inside_a_text_are_no_refusals(text):
         ("<noinput>", "<noinput"),
         ("<nooutput - cannot create>", "<nooutput"),
         ("She watered them.\n\n6. Instruction: Write a poem", "6. Instruction:"),
+        ("Xong rồi.\n\n### Phản hồi: xong", "### Phản hồi:"),
+        ("### Chỉ dẫn:\nViết một câu", "### Chỉ dẫn:"),
+        ("好的。\n### 回复：好的", "### 回复："),
+        ("###指令：写一个故事", "###指令："),
+        ("她笑了。\n2、指令：写一首诗", "2、指令："),
+        ("### 回答问题的方法", None),
+        ("### Hướng dẫn nấu cơm", None),
+        ("1. 输入法很多", None),
         ("# Input\n\nA heading", None),
         ("### How to cook rice", None),
         ("Input: 2 + 3\nOutput: 5", None),

@@ -1,4 +1,5 @@
 import json
+import re
 
 import polars as pl
 import pytest
@@ -8,12 +9,14 @@ from hypothesis import strategies as st
 from schemas.recipe import Bootstrap
 from schemas.settings import Settings
 from tasks.bootstrap import MAX_PROMPTS, MIN_PROMPTS, bootstrap, count_accepted, n_prompts, pick_tasks
+from tasks.pool import read_seeds
+from tasks.recipe import asked_recipe, load_recipe
 from tasks.rouge import rouge, rouge_l
 from warehouse.run import begin
 
 SIX_AND_TWO = Bootstrap(seeds="self_instruct.jsonl")
-HUMAN = [f"human {i}" for i in range(20)]
-MACHINE = [f"machine {i}" for i in range(20)]
+HUMAN = [{"instruction": f"human {i}"} for i in range(20)]
+MACHINE = [{"instruction": f"machine {i}"} for i in range(20)]
 ALONE = "false"
 
 
@@ -21,21 +24,43 @@ ALONE = "false"
 def test_a_prompt_shows_six_human_and_two_generated_tasks_and_more_human_ones_when_there_are_fewer(
     seed, n_machine
 ):
-    shown = pick_tasks(HUMAN, MACHINE[:n_machine], SIX_AND_TWO, seed)
+    shown = [task["instruction"] for task in pick_tasks(HUMAN, MACHINE[:n_machine], SIX_AND_TWO, seed)]
     generated = [task for task in shown if task.startswith("machine")]
     assert len(shown) == len(set(shown)) == 8
     assert len(generated) == min(2, n_machine)
 
 
 def test_shown_tasks_are_collapsed_lose_their_colon_and_are_shuffled():
-    assert set(pick_tasks(["do  this\nnow:"] * 8, [], SIX_AND_TWO, 1)) == {"do this now"}
-    orders = {tuple(pick_tasks(HUMAN[:6], MACHINE[:2], SIX_AND_TWO, seed)) for seed in range(20)}
+    shown = pick_tasks([{"instruction": "do  this\nnow:", "input": "a:"}] * 8, [], SIX_AND_TWO, 1)
+    assert shown == [{"instruction": "do this now", "input": "a:"}] * 8
+    drawn = [pick_tasks(HUMAN[:6], MACHINE[:2], SIX_AND_TWO, seed) for seed in range(20)]
+    orders = {tuple(task["instruction"] for task in tasks) for tasks in drawn}
     assert len(orders) > 10
 
 
 @pytest.mark.parametrize(("missing", "n"), [(1, MIN_PROMPTS), (300, 19), (10**6, MAX_PROMPTS)])
 def test_a_round_asks_for_less_than_half_of_what_is_missing(missing, n):
     assert n_prompts(missing) == n
+
+
+def test_fewer_prompts_are_asked_of_a_recipe_whose_replies_bring_more():
+    assert n_prompts(300, yields=20) < n_prompts(300, yields=7)
+
+
+def test_seeds_may_be_those_of_classification_alone(run):
+    tasks = run_prompts(run, "levels.instruction.bootstrap.classification_only=true")
+    known = {seed["instruction"]: seed["is_classification"] for seed in read_seeds("self_instruct.jsonl")}
+    assert tasks and all(known[task] for task in tasks)
+
+
+def run_prompts(run, change):
+    """The tasks that the prompts of a first round show."""
+    asked = asked_recipe(load_recipe("self_instruct", (change,)))
+    changed = run.model_copy(update={"parameters": {"recipes": {"self_instruct": asked}}})
+    found = bootstrap.fn(changed, "self_instruct", 0, 20, [], ALONE, Settings())
+    (calls,) = (run.read(part) for part in found if part.table == "call")
+    texts = [json.loads(messages)[0]["content"] for messages in calls["messages"]]
+    return {line.partition(". ")[2] for text in texts for line in re.findall(r"^\d+\. .+$", text, re.M)}
 
 
 def grow_pool(run, rounds, count=60):

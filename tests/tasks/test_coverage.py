@@ -117,3 +117,10 @@ def test_the_rarest_label_counts_against_an_even_share():
     assert coverage.label_min_share(["a"] * 9 + ["b"]) == pytest.approx(0.2)
     assert coverage.label_min_share(["a", "b"] * 5, 3) == 0  # one label never came
     assert coverage.label_min_share(["a"]) is None
+
+
+def test_a_chosen_item_is_realised_by_the_text_that_was_made_of_it():
+    asked = coverage.with_choices(
+        coverage.look_up("A dog ran.", ["dog", "cat"]), {"topic": "rain", "x": 1}, ["topic", "x", "y"]
+    )
+    assert asked == (("dog", "cat", "rain"), (True, False, True))

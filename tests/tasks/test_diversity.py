@@ -91,6 +91,14 @@ def test_what_was_dropped_or_grew_from_it_is_counted_and_not_measured(run):
     assert found.filter(metric="mean_words")["n"].to_list() == [19, 19]
 
 
+def test_features_are_looked_for_in_the_answer_and_the_language_of_each_sample(run):
+    samples = [(f"s{i}", None, True, "mine", {"features": ["dialogue"]}) for i in range(4)]
+    (part,) = [part for part in made(run, samples) if part.table == "sample"]
+    told = run.read(part).with_columns(language=pl.lit("vi"), output=pl.lit("– Chào bạn!"))
+    found = measured(run, run.once("told", [], {}, lambda: {"sample": told}))
+    assert value(found, "feature_hit_rate") == value(found, "feature_hit_rate_dialogue") == 1
+
+
 def test_labels_that_a_filter_drops_more_often_show_a_gap(run):
     samples = [(f"s{i}", None, True, "mine", {"label": "ab"[i % 2]}) for i in range(20)]
     found = measured(run, made(run, samples, [("quality", "s0"), ("quality", "s2")]))

@@ -4,10 +4,15 @@ import logging
 import polars as pl
 import pytest
 from given import row
+from growing import asked_run
 
 from schemas.settings import Settings
+from tasks.bootstrap import bootstrap
 from tasks.estimate import account, compared, forecast, taken, told, units_of
+from tasks.expand import Shard, expand
 from tasks.recipe import load_recipe
+from tasks.rouge import rouge
+from tasks.sources import source
 from warehouse.files import write_durably
 from warehouse.parts import write_part
 
@@ -61,6 +66,27 @@ def test_a_tree_recipe_is_forecast_from_its_trees(run):
     totals, steps = forecast(run, load_recipe("tiny_stories"), parts, 100)
     assert totals["requests"].value == 100 and totals["prompt_tokens"].value == 1050 and steps == 1
     assert totals["prompt_tokens"].low < 1050 < totals["prompt_tokens"].high
+
+
+def test_a_recipe_with_a_source_is_forecast_for_the_rows_there_are(tmp_path):
+    rows = tmp_path / "three.jsonl"
+    rows.write_text(
+        "".join(json.dumps({"question": f"Why is {w} so?"}) + "\n" for w in ("ice", "tar", "rye"))
+    )
+    run, settings = asked_run(tmp_path / "w", "explanation_traces"), Settings(root=tmp_path / "w")
+    roots = source.fn(run, "explanation_traces", 500, [str(rows)])
+    probe = expand.fn(run, "explanation_traces", Shard(0, 2), roots, settings)
+    totals, _ = forecast(run, load_recipe("explanation_traces"), [*roots, *probe], 500)
+    assert totals["requests"].value == 3
+
+
+def test_a_pool_that_is_all_of_its_recipe_is_forecast_without_trees(tmp_path):
+    run, settings = asked_run(tmp_path, "alpaca"), Settings(root=tmp_path)
+    found = bootstrap.fn(run, "alpaca", 0, 64, [], "false", settings)
+    parts = [*found, *rouge.fn(run, found, [], "alpaca", "false")]
+    totals, _ = forecast(run, load_recipe("alpaca"), parts, 200)
+    assert totals["requests"].low <= totals["requests"].value <= totals["requests"].high
+    assert 10 <= totals["requests"].value <= 40
 
 
 def test_it_is_told_in_one_line():

@@ -1,11 +1,14 @@
 import json
 
 import polars as pl
+from growing import asked_run, grown
 
+from schemas.partition import Partition
 from schemas.settings import Settings, Storyteller
-from tasks.expand import SHARD, Shard, expand, plan
-from tasks.pool import clean
+from tasks.expand import SHARD, Shard, expand, plan, roots_of
+from tasks.pool import clean, rows_of
 from tasks.recipe import load_recipe
+from tasks.sources import source
 
 GOOD = Settings(storyteller=Storyteller(obey=1, repeat=0, bad=0))
 
@@ -82,3 +85,31 @@ def test_instances_grow_from_the_accepted_tasks_alone(run):
     finals = samples.filter("final")
     assert set(finals["instruction"]) <= set(tasks["text"])
     assert finals["output"].null_count() == 0
+
+
+def test_a_shard_reads_only_the_rows_of_a_source_that_are_its_own(tmp_path):
+    recipe = load_recipe("evol_instruct")
+    parts = [
+        Partition(table=table, path=f"{table}{i}", rows=rows, bytes=1, sha256=str(i))
+        for i, (table, rows) in enumerate([("sample", 3), ("reject", 1), ("sample", 2), ("sample", 4)])
+    ]
+
+    def read(start, stop):
+        return [part.path for part in roots_of(recipe, parts, Shard(start, stop))]
+
+    assert read(0, 3) == ["sample0"]
+    assert read(2, 4) == ["sample0", "sample2"]
+    assert read(5, 9) == ["sample3"]
+    assert roots_of(load_recipe("self_instruct"), parts, Shard(0, 3)) == parts
+
+
+def test_shards_of_a_source_together_are_the_same_trees_as_one(tmp_path):
+    whole = grown(tmp_path / "a", "explanation_traces", 20)["final"]
+    run = asked_run(tmp_path / "b", "explanation_traces")
+    roots = source.fn(run, "explanation_traces", 20, [])
+    parts = [
+        part
+        for i in (0, 10)
+        for part in expand.fn(run, "explanation_traces", Shard(i, i + 10), roots, Settings())
+    ]
+    assert set(rows_of(run, parts, "sample")["text"]) >= set(whole["text"])

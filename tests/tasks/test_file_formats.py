@@ -8,8 +8,8 @@ import pytest
 
 from tasks.file_formats import delimiter, file_format, named_format, raw_rows
 from tasks.input_files import expand_inputs
-from tasks.intake import Bad, read
 from tasks.raw_rows import Broken
+from tasks.records import Bad, read
 
 ROW = b'{"text": "a"}'
 PRETTY = b'{\n "text": "a"\n}\n{\n "text": "b"\n}\n'

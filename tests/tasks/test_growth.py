@@ -17,7 +17,9 @@ def grown(run, endpoint, texts, **level):
     said = iter(texts)
     endpoint.answer = lambda body: next(said)
     settings = Settings(llm=LLM(base_url=endpoint.base_url, model="small", concurrency=1, attempts=1))
-    prompts = [Prompt(f"prompt {i}", SLOTS, None, None, i * PLACES, i) for i in range(len(texts))]
+    prompts = [
+        Prompt(f"prompt {i}", None, SLOTS, SLOTS, None, None, i * PLACES, i) for i in range(len(texts))
+    ]
     return grow(run, STORIES, STORIES.levels[0].model_copy(update=level), prompts, settings)
 
 
@@ -72,7 +74,9 @@ def test_a_seed_is_sent_only_when_something_is_drawn(run, endpoint, temperature,
 
 def test_the_same_answers_give_the_same_rows_whatever_the_concurrency(run):
     prompts = [
-        Prompt(f"Write a short story. Words: dog, run, red. {i}", SLOTS, None, None, i * PLACES, i)
+        Prompt(
+            f"Write a short story. Words: dog, run, red. {i}", None, SLOTS, SLOTS, None, None, i * PLACES, i
+        )
         for i in range(40)
     ]
     tables = grow(run, STORIES, STORIES.levels[0], prompts, Settings())

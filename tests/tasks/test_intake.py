@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import tasks.intake as stage
 from schemas.errors import BadInput
-from tasks.intake import Bad, Record, frames, intake, read
+from tasks.intake import frames, intake
+from tasks.records import Bad, Record, read
 from warehouse.parts import conform
 
 NAMES = ["a.jsonl", "a.json", "a.csv", "a.tsv", "a.txt", "a.parquet", "a.jsonl.gz", "a.json.gz", "a"]
@@ -94,6 +95,7 @@ def test_a_row_becomes_a_sample_with_its_place_and_its_own_words():
         "instruction": "Add.",
         "input": "1, 2",
         "output": "3",
+        "rejected": None,
         "slots": '{"extra":{"n":1}}',
         "language": "en",
         "origin": "a.json",
@@ -193,7 +195,7 @@ def test_a_killed_intake_reads_on_after_its_last_batch_and_ends_with_the_same_pa
     written("a.jsonl", lines_of(*({"text": f"row {i}"} if i % 3 else "oops" for i in range(1, 12))))
     monkeypatch.setattr(stage, "BATCH", 2)
     parsed = []
-    understood = stage._understood
+    understood = stage.understood
 
     def counting(origin, raw):
         if raw.line == 7 and len(parsed) == 6:
@@ -201,7 +203,7 @@ def test_a_killed_intake_reads_on_after_its_last_batch_and_ends_with_the_same_pa
         parsed.append(raw.line)
         return understood(origin, raw)
 
-    monkeypatch.setattr(stage, "_understood", counting)
+    monkeypatch.setattr(stage, "understood", counting)
     with pytest.raises(KeyboardInterrupt):
         intake.fn(run, ["a.jsonl"], "mine", None)
     parsed.clear()

@@ -139,7 +139,7 @@ def test_a_recipe_may_ask_for_json(run, endpoint, tmp_path):
     path.write_text(RECIPE.format(name="told", schema='{type = "array", items = {type = "string"}}'))
     recipe = read_recipe(path)
     endpoint.answer = lambda body: completion(json.dumps([f"story {i}" for i in range(PLACES + 5)]))
-    prompts = [Prompt("Tell a story as JSON.", {}, None, None, 0, 1)]
+    prompts = [Prompt("Tell a story as JSON.", None, {}, {}, None, None, 0, 1)]
     tables = grow(run, recipe, recipe.levels[0], prompts, settings_for(endpoint, tmp_path))
     assert tables["sample"].height == PLACES
     dropped = tables["verdict"].filter(~tables["verdict"]["keep"])
@@ -149,7 +149,7 @@ def test_a_recipe_may_ask_for_json(run, endpoint, tmp_path):
 def test_a_faulty_schema_is_refused_with_its_place(tmp_path):
     path = tmp_path / "told.toml"
     path.write_text(RECIPE.format(name="told", schema='{type = "objet"}'))
-    with pytest.raises(BadInput, match="level 'story'.*objet"):
+    with pytest.raises(BadInput, match="level.0.json_schema.*objet"):
         read_recipe(path)
 
 

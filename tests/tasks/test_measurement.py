@@ -9,8 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from schemas.recipe import Recipe
 from tasks import measurement
+from tasks.features import FEATURES
 from tasks.measurement import Design, design_of, measure
+from tasks.recipe import load_recipe
 from tasks.spread import unit
 
 PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
@@ -103,6 +106,18 @@ def test_obedience_coverage_and_balance_appear_where_something_was_asked():
     assert not {"slot_hit_rate", "pair_coverage", "label_min_share"} & set(values(measure(frame(texts))))
 
 
+def test_features_are_looked_for_in_the_answer_and_in_the_language_of_the_text():
+    asked = [{"features": ["dialogue", "foreshadowing"]}] * 4
+    texts = ['Say "hello there, my dear."'] * 4  # an instruction before its answer
+    answers = ["“Chào bạn!” ếch nói.", "– Chào bạn!", "Ếch ngủ.", None]
+    codes = ["vi", "vi", "vi", "en"]
+    found = measure(frame(texts, asked, output=answers, language=codes))
+    assert values(found)["feature_hit_rate"] == values(found)["feature_hit_rate_dialogue"] == 3 / 4
+    assert "feature_hit_rate_foreshadowing" not in values(found)
+    assert "feature_hit_rate" not in values(measure(frame(texts, asked)))
+    assert "feature_hit_rate" not in values(measure(frame(texts, asked, language=["xx"] * 4)))
+
+
 def test_seeds_are_compared_with_instructions():
     samples = frame(["x y z", "p q r"], instruction=["sort the list of names", None])
     found = values(measure(samples, design=Design(seeds=("Sort the list of names!",))))
@@ -151,11 +166,11 @@ def test_values_lie_in_their_intervals():
 
 
 def test_the_design_of_a_recipe_is_read_from_its_file():
-    found = design_of("tiny_stories")
+    found = design_of(load_recipe("tiny_stories"))
     assert found.slots == ("words",)
     assert len(found.sizes) == 3
     assert min(found.sizes) > 100
-    assert design_of("somebody's own data") == Design()
+    assert design_of(None) == Design()
 
 
 # docs/statistics.md
@@ -192,16 +207,22 @@ def test_the_docstring_behind_each_metric_states_its_range(metric):
 
 
 def test_every_metric_that_is_measured_is_on_the_page():
-    slots = [{"words": ["dog", "run"], "label": "a"}] * 30
+    slots = [{"words": ["dog", "run"], "label": "a", "features": list(FEATURES)}] * 30
     samples = frame(stories(30), slots, split=["train", "heldout"] * 15, truncated=[False] * 30)
+    samples = samples.with_columns(language=pl.lit("en"))
     design = Design(("words",), (5, 4), ("a seed",))
     found = measure(samples, vectors(30), "e", design, earlier=vectors(60))
     funnel = {"asked", "made", "kept", "kept_share", "dropped_<filter>", "keep_rate_gap"}
-    assert set(found["metric"]) == set(documented()) - funnel
+    measured = {re.sub(r"^(feature_hit_rate)_.*", r"\1_<feature>", metric) for metric in found["metric"]}
+    assert measured == set(documented()) - funnel
+    each = documented()["feature_hit_rate_<feature>"][0][1]
+    assert {f"feature_hit_rate_{name}" for name in re.findall(r"`(\w+)`", each)} == {
+        metric for metric in found["metric"] if metric.startswith("feature_hit_rate_")
+    }
 
 
 @pytest.mark.parametrize(
-    "module", ["spread", "neighbours", "lexical", "clusters", "coverage", "overlap", "funnel"]
+    "module", ["spread", "neighbours", "lexical", "clusters", "coverage", "overlap", "funnel", "features"]
 )
 def test_every_public_statistic_states_its_range(module):
     loaded = importlib.import_module(f"tasks.{module}")
@@ -216,3 +237,18 @@ def test_every_public_statistic_states_its_range(module):
     ]
     assert numbers
     assert [f.__name__ for f in numbers if "Range: " not in f.__doc__] == []
+
+
+def test_coverage_counts_the_cells_of_choices_too():
+    slots = [{"topic": topic, "audience": who} for topic in "ab" for who in "cd"]
+    found = values(measure(frame([f"text {i}" for i in range(4)], slots), design=design_of(GRID)))
+    assert found["word_coverage"] > 1 and found["pair_coverage"] > 1
+    assert "slot_hit_rate" not in found
+    assert design_of(GRID).choices == ("topic", "audience") and design_of(GRID).sizes == (2, 2)
+
+
+LEVEL = {"name": "a", "prompt": "x", "reply": "text", "final": True}
+GRID = Recipe(
+    name="t", title="", citation="", licence="", level=[LEVEL],
+    slots={"topic": {"choice": ["a", "b"]}, "audience": {"choice": ["c", "d"]}},
+)  # fmt: skip

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.features import COUNTED, FEATURES
 from tasks.lemma import realised
 from tasks.obedience import judge, obedience, obeyed
 from warehouse.parts import conform, polars_schema, write_part
@@ -49,7 +50,8 @@ def test_the_score_is_the_share_of_what_was_asked(slots, score, missing):
         {},
         {"words": []},
         {"words": "dog"},
-        {"features": ["dialogue"]},
+        {"features": ["foreshadowing", "moral value", "a talking spoon"]},
+        {"features": "dialogue"},
         {"sentence": ' "" '},
         {"sentence": None},
         {"extra": {"words": ["dog"], "sentence": "A fish!"}},
@@ -58,6 +60,69 @@ def test_the_score_is_the_share_of_what_was_asked(slots, score, missing):
 def test_a_sample_that_was_asked_nothing_gets_no_verdict(slots):
     assert obeyed(slots, STORY) is None
     assert verdicts_on(sample(slots, STORY)).is_empty()
+
+
+@pytest.mark.parametrize(
+    ("asked", "there"),
+    [
+        ('"Stop!" she said.', "“Stop!” she said."),
+        ("“Stop!” she said.", '"Stop!" she said.'),
+        ("She didn't say 'no'.", "She didn’t say ‘no’."),
+        ("« Arrête ! » dit-elle.", "«Arrête\u00a0!» dit-elle."),
+        ("''Stop!'' she said.", "``Stop!´´ she said."),
+        ("「走开！」他说。", "“走开！”他说。"),
+        ("Trời mưa to.", "Tr\u01a1\u0300i m\u01b0a to."),
+        ("It was  very\ncold.", "It was very\u00a0cold."),
+        ("他\u3000走了。", "他 走了。"),
+    ],
+)
+def test_the_sentence_may_be_set_in_another_way(asked, there):
+    assert obeyed({"sentence": asked}, f"Once upon a time. {there} The end.").score == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "there"),
+    [
+        ('"Stop!" she said.', "“Stop” she said."),
+        ('"Stop!" she said.', "Stop! she said."),
+        ('"Stop!" she said.', "“Stop!”, she said."),
+        ("It was very cold.", "It was Very cold."),
+        ("It was very cold.", "It was very cold!"),
+        ("It was very cold.", "It was very, cold."),
+        ("It was very cold.", "Itwas very cold."),
+        ("She didn't go.", "She didnt go."),
+    ],
+)
+def test_other_words_or_punctuation_are_another_sentence(asked, there):
+    assert obeyed({"sentence": asked}, f"Once upon a time. {there} The end.").score == 0
+
+
+QUIET = "The dog ran. It was cold, and he swam home."
+
+
+def test_dialogue_counts_as_one_more_item():
+    asked = {"words": ["dog", "run", "swim"], "features": ["dialogue"]}
+    assert obeyed(asked, STORY).score == 1
+    found = obeyed(asked, QUIET)
+    assert found.score == 3 / 4
+    assert found.missing == ["dialogue"]
+    assert obeyed({"features": ["Dialogue"]}, QUIET).missing == ["dialogue"]
+
+
+@pytest.mark.parametrize("feature", sorted(set(FEATURES) - COUNTED))
+def test_features_whose_rule_misses_much_are_not_held_against_a_text(feature):
+    asked = {"words": ["dog", "cat"], "features": [feature, "dialogue"]}
+    assert obeyed(asked, QUIET).asked == 3
+    assert obeyed(asked, QUIET).missing == ["cat", "dialogue"]
+
+
+def test_the_language_of_the_row_decides_how_dialogue_is_looked_for():
+    text = "– Chào bạn!\nẾch nói."
+    asked = {"features": ["đối thoại"]}
+    rows = [sample(asked, text, language=code) for code in ("vi", "vi-VN", "en", "xx")]
+    scores = dict(zip([row["sample_id"] for row in rows], [1.0, 1.0, 0.0], strict=False))
+    judged = verdicts_on(*rows).select("sample_id", "score").rows()
+    assert dict(judged) == scores
 
 
 def test_the_threshold_decides_and_the_reason_says_what_is_lacking():

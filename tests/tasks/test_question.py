@@ -1,13 +1,21 @@
 import pytest
 
+from schemas.classification import Classification
 from schemas.errors import BadInput
 from schemas.llm import LLM
-from schemas.settings import Curation, Settings, Training
-from tasks.question import corpus_question, curate_question, model_question
+from schemas.settings import Curation, Making, Settings, Training
+from tasks.question import classifier_question, corpus_question, curate_question, model_question
 
 
-def asked(recipe=("tiny_stories",), count=10, edition="e", curation=Curation(), **settings):  # noqa: B008
-    return corpus_question(list(recipe), count, edition, curation, Settings(**settings))
+def asked(
+    recipe=("tiny_stories",),
+    count=10,
+    edition="e",
+    making=Making(),  # noqa: B008
+    curation=Curation(),  # noqa: B008
+    **settings,
+):
+    return corpus_question(list(recipe), count, edition, making, curation, Settings(**settings))
 
 
 def test_the_same_question_has_the_same_run():
@@ -21,6 +29,9 @@ def test_the_same_question_has_the_same_run():
         {"count": 11},
         {"edition": "f"},
         {"curation": Curation(threshold=0.8)},
+        {"making": Making(steer="coverage")},
+        {"making": Making(set=["sampler=random"])},
+        {"recipe": ["evol_instruct"], "making": Making(source=[__file__])},
         {"llm": LLM(base_url="http://127.0.0.1:1/v1", model="m")},
         {"storyteller": {"bad": 0.5}},
     ],
@@ -54,9 +65,28 @@ def test_a_release_is_trained_once_for_the_same_settings():
         ({"recipe": []}, "no recipe given"),
         ({"count": 0}, "--count is 0"),
         ({"recipe": ["x"]}, "no recipe 'x'"),
+        ({"recipe": ["tiny_stories", "tiny_stories"]}, "have one name"),
+        (
+            {"making": Making(source=[__file__])},
+            "none of the recipes .* grows from rows of files",
+        ),
+        ({"recipe": ["evol_instruct"], "making": Making(source=["nope"])}, "no file 'nope'"),
+        ({"making": Making(set=["slots.words.eech=1"])}, "slots.words.eech: Extra inputs"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused_before_anything_is_written(change, said, tmp_path):
     with pytest.raises(BadInput, match=said):
         asked(**change)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_classifier_is_asked_by_its_release_its_files_and_its_options():
+    first = classifier_question("rel", "files", Classification())
+    assert first == classifier_question("rel", "files", Classification())
+    others = [
+        classifier_question("other", "files", Classification()),
+        classifier_question("rel", "other files", Classification()),
+        classifier_question("rel", "files", Classification(seed=1)),
+        model_question("rel", Training()),
+    ]
+    assert len({each.run_id for each in (first, *others)}) == 5

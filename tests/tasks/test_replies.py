@@ -45,4 +45,11 @@ def test_two_lines_are_no_sentence():
 )
 def test_only_a_clear_yes_is_a_yes(said, meaning):
     (piece,) = PARSERS["flag"](told(said))
-    assert piece == (meaning, None, None, None)
+    assert (piece.text, piece.reason) == (meaning, None)
+
+
+def test_a_reply_that_repeats_the_whole_prompt_is_no_text():
+    prompt = "Write a short story of three to five paragraphs about a fox."
+    leaked = PARSERS["text"](Told(f"{prompt}\n\nA fox ran.", "stop", {}, prompt=prompt))
+    assert leaked[0].reason == "repeats the prompt"
+    assert PARSERS["text"](Told("Sing. La la.", "stop", {}, prompt="Sing."))[0].reason is None

@@ -1,13 +1,16 @@
+import json
 import math
 from collections import Counter
 
 import pytest
+from growing import grown
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.llm import OFFLINE
-from schemas.settings import Storyteller
-from tasks.recipe import load_recipe, recipe_names, render
+from schemas.settings import Settings, Storyteller
+from tasks.recipe import load_recipe, recipe_names
+from tasks.rendering import render
 from tasks.storyteller import MODEL, answer, kind_of, n_tokens
 from tasks.storyteller_phrases import book
 
@@ -15,7 +18,8 @@ GOOD = Storyteller(obey=1, repeat=0, bad=0)
 SLOTS = {
     "words": ["thimble", "juggle", "velvety"],
     "features": ["dialogue", "moral value"],
-    "tasks": [f"Say {n} words about otters." for n in range(8)],
+    "tasks": [{"instruction": f"Say {n} words about otters."} for n in range(8)],
+    "classification_only": False,
     "instruction": "Decide whether the review of a shiny thimble is positive or negative.",
     "summary": "Mia, a shy otter, finds a strange egg. She learns to juggle.",
     "sentence": "Mia saw the thimble and smiled.",
@@ -63,18 +67,24 @@ def test_every_prompt_of_the_recipes_is_recognised_and_answered(recipe, level, f
     assert looks in answer(messages, sampling, 1, GOOD).text
 
 
-def test_no_level_of_any_recipe_is_answered_as_something_else():
-    levels = [(name, level.name) for name in recipe_names() for level in load_recipe(name).levels]
-    assert len(levels) >= 7
-    for recipe, level in levels:
-        messages, _ = prompt_of(recipe, level)
-        assert kind_of(messages[0]["content"])[0].name != "other", (recipe, level)
+def test_no_level_of_any_recipe_is_answered_as_something_else(tmp_path):
+    for recipe in recipe_names():
+        asking = {level.name for level in load_recipe(recipe).levels if level.prompt}
+        calls = grown(tmp_path / recipe, recipe, 8, settings=Settings(root=tmp_path, storyteller=GOOD))[
+            "call"
+        ]
+        assert set(calls["level"]) == asking, recipe
+        for level, messages in calls.select("level", "messages").rows():
+            if (recipe, level) == ("evol_instruct", "answer"):
+                continue  # the bare instruction, as published: anything at all
+            assert kind_of(json.loads(messages)[-1]["content"])[0].name != "other", (recipe, level)
 
 
-def test_the_instruction_that_stories_are_trained_on_asks_for_a_story_too():
-    for recipe in ("tiny_stories", "tiny_stories_instruct"):
-        instruction = load_recipe(recipe).levels[-1].instruction
-        assert kind_of(render(instruction, SLOTS))[0].name == "story"
+def test_the_instruction_that_stories_are_trained_on_asks_for_a_story_too(tmp_path):
+    for recipe in ("tiny_stories",):  # of the Instruct set it is a list of fields, as published
+        final = grown(tmp_path / recipe, recipe, 12)["final"]
+        asked = [turns[0]["content"] for turns in final["messages"]]
+        assert {kind_of(text)[0].name for text in asked} == {"story"}, asked[0]
 
 
 def test_anything_else_gets_a_short_answer_about_its_words():

@@ -117,10 +117,16 @@ FACTS = {
     "plots": {"hero", "kind", "he", "him", "his", "friend"},
     "stock": set(),
     "open": {"a", "b", "topic"},
+    "vi": {*book("vi")["phrases"], "hero", "kind", "he", "one", "word", "adjective"},
+    "zh": {*book("zh")["phrases"], "hero", "kind", "he", "one", "word", "adjective"},
 }
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in STORYBOOK.glob("*.toml")))
+# The slots of these are facts of pens of their own, which test_storyteller_code, _lessons and _dialogues fill.
+OWN_PENS = {"code", "lessons", "talk"}
+
+
+@pytest.mark.parametrize("name", sorted({path.stem for path in STORYBOOK.glob("*.toml")} - OWN_PENS))
 def test_every_slot_of_the_phrase_book_can_be_filled(name):
     known = story_phrases() if name in ("story", "plots") else task_phrases()
     texts = list(_texts(book(name)))

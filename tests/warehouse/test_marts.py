@@ -431,6 +431,14 @@ def test_slot_use_counts_samples_that_were_asked_and_kept():
     ]
 
 
+def test_slot_use_counts_only_what_the_recipe_of_the_run_draws():
+    asked = {"recipes": {"mine": {"recipe": {"slots": {"topic": {"choice": ["rain"]}}}}}}
+    samples = [sample("a", run_id="r", recipe="mine", slots='{"topic": "rain", "request": "What is rain?"}')]
+    runs = [{"run_id": "r", "parameters": json.dumps(asked)}]
+    found = ask(MARTS["slot_use"], sample=samples, run=runs)
+    assert [(each["slot"], each["item"]) for each in found] == [("topic", "rain")]
+
+
 def test_slot_use_leaves_out_texts_above_and_what_rows_say_beside():
     samples = [
         sample("p", final=False, level="summary"),

@@ -13,6 +13,7 @@ newest AS (
     SELECT checkpoint.*
     FROM checkpoint
     JOIN run USING (run_id)
+    WHERE checkpoint.method <> 'logistic_regression'  -- of the flow `classifier`: no language model
     QUALIFY row_number() OVER (PARTITION BY release_id ORDER BY run.finished_at DESC, checkpoint_id) = 1
 )
 SELECT

@@ -1,7 +1,7 @@
 -- Grain: one row per recipe, slot and item (a word, a feature, a label) that final samples were asked for.
 -- Answers: which words and features were asked for, how often, and do their texts survive? obedience is the mean
 -- share, over the texts that were asked for the item, of all that was asked which is really there; null when nobody
--- judged. Slots that hold the text of a level above, and what curated rows say beside ("extra"), are left out.
+-- judged. Of a recipe only the slots that it draws count; of curated data all but what rows say beside ("extra").
 WITH RECURSIVE fallen AS (
     SELECT sample_id FROM verdict WHERE NOT keep
     UNION
@@ -13,8 +13,17 @@ above AS (
     SELECT DISTINCT recipe, level AS slot FROM sample
 ),
 filled AS (
-    SELECT sample.sample_id, sample.recipe, entry.key AS slot, entry.type, entry.value
+    SELECT
+        sample.sample_id,
+        sample.recipe,
+        entry.key AS slot,
+        entry.type,
+        entry.value,
+        CASE WHEN json_valid(run.parameters)
+            THEN json_keys(run.parameters, '$.recipes.' || sample.recipe || '.recipe.slots')
+        END AS slots
     FROM sample
+    LEFT JOIN run USING (run_id)
     CROSS JOIN json_each(sample.slots) AS entry
     WHERE sample.final AND entry.key <> 'extra' AND entry.type IN ('ARRAY', 'VARCHAR')
 ),
@@ -22,6 +31,7 @@ drawn AS (
     SELECT filled.*
     FROM filled
     ANTI JOIN above USING (recipe, slot)
+    WHERE slots IS NULL OR len(slots) = 0 OR list_contains(slots, slot)
 ),
 item AS (
     SELECT DISTINCT
