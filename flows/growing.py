@@ -28,12 +28,16 @@ def grown(
 ) -> list[Partition]:
     """What all recipes make, judged."""
     roots = {name: rooted(run, name, count, making, among, settings) for name in recipes}
+    passing: list[Partition] = []
     if making.steer == "off":
         trees = {name: straight(run, name, count, roots[name], settings) for name in recipes}
     else:
-        trees = steered(run, roots, count, making, curation, among, settings)
+        trees = steered(run, roots, count, making, curation, among, settings, passing)
     made = {name: [*roots[name], *trees[name]] for name in recipes}
-    return all_judged(run, made, curation, among)
+    judged_parts = all_judged(run, made, curation, among)
+    lasting = {part.path for part in judged_parts}
+    run.forget([part for part in passing if part.path not in lasting])
+    return judged_parts
 
 
 def all_judged(run: Run, made: dict[str, list[Partition]], curation: Curation, among: str) -> list[Partition]:
@@ -71,8 +75,12 @@ def steered(
     curation: Curation,
     among: str,
     settings: Settings,
+    passing: list[Partition],
 ) -> dict[str, list[Partition]]:
-    """Trees in rounds: before each, what was made so far decides what is drawn, for the same money."""
+    """Trees in rounds: before each, what was made so far decides what is drawn, for the same money.
+
+    The parts that were judged on the way are added to `passing`: later verdicts take the place of some.
+    """
     trees: dict[str, list[Partition]] = {name: [] for name in roots}
     planned = {name: n_planned(run, name, count, roots[name]) for name in roots}
     far = {name: Grown() for name in roots}
@@ -80,6 +88,7 @@ def steered(
     for number in range(rounds_for(len(roots))):
         made = {name: [*roots[name], *trees[name]] for name in roots}
         known = all_judged(run, made, curation, among)
+        passing += known
         vectors: list[Partition] = []
         if making.steer == "diversity" and number:
             vectors = embed(run, of("sample", known), of("verdict", known), curation.encoder)

@@ -24,7 +24,7 @@ _NEXT = re.compile(r"^(\d{1,6})\. Instruction:\s*\Z", re.MULTILINE)
 _HEADED = re.compile(r"\s*(?:###\s*)?(?=\d+\.\s+Instruction:)")
 
 
-@parser("alpaca")
+@parser("alpaca", options=True)
 def alpaca(told: Told) -> list[Piece]:
     """The tasks of a list that goes on from the prompt; the last block is dropped when length cut it.
 

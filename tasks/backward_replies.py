@@ -15,7 +15,7 @@ _QUOTED = re.compile(r'^["“](.*)["”]$', re.S)
 _OPTIONS = {"document": "document", "human": ""}
 
 
-@parser("backward", gives=("request",))
+@parser("backward", gives=("request",), options=True)
 def backward(told: Told) -> list[Piece]:
     """One instruction whose output is the document; levels below see it alone as `request`.
 

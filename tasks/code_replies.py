@@ -30,7 +30,7 @@ class Exercise(NamedTuple):
     solution: str  # the statements of the body, indented as they were
 
 
-@parser("code")
+@parser("code", options=True)
 def code(told: Told) -> list[Piece]:
     """One function; options: name_slot, the slot that says how it must be called (none: any name)."""
     unknown = sorted(set(told.options) - {"name_slot"})

@@ -24,7 +24,7 @@ class Markers(NamedTuple):
 MARKERS = Markers()
 
 
-@parser("dialogue")
+@parser("dialogue", options=True)
 def dialogue(told: Told) -> list[Piece]:
     """One conversation, its text the turns without markers; a reply without one whole exchange is refused.
 

@@ -47,7 +47,7 @@ def equality(told: Told) -> list[Piece]:
     return [Piece(text, "neither Equal nor Not Equal")]
 
 
-@parser("evolved_answer")
+@parser("evolved_answer", options=True)
 def evolved_answer(told: Told) -> list[Piece]:
     """The answer to an evolved instruction.
 

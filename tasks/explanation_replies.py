@@ -17,7 +17,7 @@ _ANSWER = re.compile(r"^[*_#\s]*(?:final )?answer\s*:[*_]*", re.I | re.M)
 _OPTIONS = {"question": "question", "thoughts": "keep"}
 
 
-@parser("explanation", gives=("thoughts",))
+@parser("explanation", gives=("thoughts",), options=True)
 def explanation(told: Told) -> list[Piece]:
     """The answer to a question; options `question`, the level that is answered, and `thoughts`, one of WAYS.
 

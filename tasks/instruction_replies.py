@@ -29,7 +29,7 @@ def whole_words(unfit: Sequence[str]) -> re.Pattern[str]:
 _UNFIT = whole_words(UNFIT_WORDS)
 
 
-@parser("tasks")
+@parser("tasks", options=True)
 def tasks(told: Told) -> list[Piece]:
     """The tasks of a numbered list that goes on; a list cut by length is thrown away whole.
 

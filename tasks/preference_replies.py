@@ -13,7 +13,7 @@ _VERDICT = re.compile(r"\[\[([ABC])\]\]")
 FIRST, SECOND, TIE = "first", "second", "tie"
 
 
-@parser("preference", gives=("preferred",))
+@parser("preference", gives=("preferred",), options=True)
 def preference(told: Told) -> list[Piece]:
     """The judgement, with `preferred`: first, second or tie, in the order in which the answers were made.
 

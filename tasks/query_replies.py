@@ -27,7 +27,7 @@ class Limits(NamedTuple):
 LIMITS = Limits()
 
 
-@parser("query", gives=("query",))
+@parser("query", gives=("query",), options=True)
 def query(told: Told) -> list[Piece]:
     """One query; trained on as the question that its whole passage answers.
 

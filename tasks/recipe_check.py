@@ -67,6 +67,9 @@ def _faults_of_source(recipe: Recipe) -> Iterator[Fault]:
 def _faults_of_level(recipe: Recipe, level: Level) -> Iterator[Fault]:
     if level.reply is not None:
         yield from _unknown(("reply",), "parser", level.reply, parsers())
+    engine = {"swap"} if level.gather else set()
+    if level.reply in parsers() and level.reply not in replies.TAKE_OPTIONS and set(level.options) - engine:
+        yield ("options",), f"the parser {level.reply!r} takes no options: {sorted(level.options)}"
     if level.make is not None:
         yield from _unknown(("make",), "maker", level.make, all_makers())
     known = known_names(recipe, level)

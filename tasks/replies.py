@@ -45,14 +45,23 @@ LEAKS = 40  # characters of a prompt that no honest reply holds whole
 Parser = Callable[[Told], list[Piece]]
 PARSERS: dict[str, Parser] = {}
 GIVES: dict[str, tuple[str, ...]] = {}
+TAKE_OPTIONS: set[str] = set()
 
 
-def parser(name: str, gives: tuple[str, ...] = ()) -> Callable[[Parser], Parser]:
-    """Register a parser: a recipe calls it `reply = "name"`; `gives` names the slots of its pieces."""
+def parser(name: str, gives: tuple[str, ...] = (), options: bool = False) -> Callable[[Parser], Parser]:
+    """Register a parser: a recipe calls it `reply = "name"`.
+
+    Args:
+        name: what recipes call it.
+        gives: slots of its pieces.
+        options: whether it takes some; it then refuses those that it does not know.
+    """
 
     def registered(function: Parser) -> Parser:
         PARSERS[name] = function
         GIVES[name] = gives
+        if options:
+            TAKE_OPTIONS.add(name)
         return function
 
     return registered

@@ -27,7 +27,7 @@ class Scale(NamedTuple):
     high: int = 5
 
 
-@parser("score")
+@parser("score", options=True)
 def score(told: Told) -> list[Piece]:
     """The whole reply with the score at its end, in [low, high]; options `form`, `low` and `high`.
 

@@ -8,6 +8,7 @@ from given import ask
 from flows.corpus import corpus
 from schemas.settings import Curation, Making
 from tasks.recipe import recipe_names
+from warehouse.manifest import read_current
 
 SMALL = Curation(min_train=1, heldout=0.2)
 MINE = """
@@ -84,6 +85,9 @@ def test_money_moves_between_recipes_but_a_steered_run_costs_no_more(root):
     paid = sum(a * b for a, b in zip(cost, trees, strict=True))
     assert 0.97 * count * sum(cost) < paid < 1.0001 * count * sum(cost)
     assert trees != (count, count) and all(count / 2 <= n <= 2 * count for n in trees)
+    committed = {part.path for part in read_current(root).parts["verdict"]}
+    on_disk = {str(path.relative_to(root)) for path in root.rglob("*.parquet") if "verdict" in path.parts}
+    assert on_disk == committed, "verdicts of earlier rounds, which later ones replace, are not left behind"
 
 
 def test_a_steered_edition_goes_on_where_the_last_one_stopped(root):

@@ -160,10 +160,10 @@ def test_null_takes_a_key_out(tmp_path):
 def test_what_a_file_holds_that_an_option_names_is_part_of_the_version(tmp_path):
     named = tmp_path / "templates.toml"
     named.write_text("one")
-    path = write(tmp_path, GOOD.replace("final = true", f'final = true\noptions = {{ file = "{named}" }}'))
-    first = recipe_digest(read_recipe(path))
+    change = (f"levels.prompted.options.templates_file={named}",)
+    first = recipe_digest(load_recipe("templates", change))
     named.write_text("two")
-    assert recipe_digest(read_recipe(path)) != first
+    assert recipe_digest(load_recipe("templates", change)) != first
 
 
 @pytest.mark.parametrize(

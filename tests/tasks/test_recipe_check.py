@@ -25,6 +25,7 @@ def test_a_good_recipe_has_no_mistakes():
     [
         ({"reply": "poem"}, ("level", 0, "reply"), "no parser 'poem'"),
         ({"prompt": None, "reply": None, "make": "bread"}, ("level", 0, "make"), "no maker 'bread'"),
+        ({"options": {"colour": 1}}, ("level", 0, "options"), "the parser 'text' takes no options: ['colour']"),
         ({"system": "{{ x }}"}, ("level", 0, "system"), "unknown placeholder ['x']"),
         ({"instruction": "{{ x }}"}, ("level", 0, "instruction"), "unknown placeholder ['x']"),
         ({"train_system": "{{ x"}, ("level", 0, "train_system"), "unexpected end of template"),
