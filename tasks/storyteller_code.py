@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tasks.storyteller_kinds import Kind
-from tasks.storyteller_phrases import Pen, book, words
+from tasks.storyteller_phrases import Pen, book
+from tasks.word_lists import word_list
 
 SOLVED: dict[str, Callable[[Any, int], object]] = {  # family -> what it gives for values and a number k
     "above": lambda values, k: sum(value > k for value in values),
@@ -62,7 +63,7 @@ def _examples(pen: Pen, of_numbers: bool) -> list[list[Any]]:
     sizes = [pen.random.randint(2, 5) for _ in range(pen.pick((1, 2)))]
     if of_numbers:
         return [[pen.random.randint(-5, 90) for _ in range(size)] for size in sizes]
-    return [pen.random.sample(words("nouns"), size) for size in sizes]
+    return [pen.random.sample(word_list("nouns"), size) for size in sizes]
 
 
 def _indented(text: str) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from tasks.storyteller_phrases import Pen, plural, words
+from tasks.storyteller_phrases import Pen, plural
+from tasks.word_lists import word_list
 
 Made = tuple[str, str]  # (input, output)
 
@@ -88,4 +89,4 @@ def made(name: str, pen: Pen) -> Made:
 
 @cache
 def _short_nouns() -> list[str]:
-    return [noun for noun in words("nouns") if len(noun) <= 8]
+    return [noun for noun in word_list("nouns") if len(noun) <= 8]

@@ -8,8 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tasks.word_lists import word_list
+
 STORYBOOK = Path(__file__).parent / "storybook"
-WORDS = Path(__file__).parent / "words"
 
 _ARTICLE = re.compile(r"\b([Aa]) (?=(?!uni|use|one\b|eu)[aeiou]|hour|honest)")
 _START = re.compile(r"(?:(?<=^)|(?<=[.?!] )|(?<=[.?!] \")|(?<=^\"))[a-z]")
@@ -75,18 +76,11 @@ def book(name: str) -> dict[str, Any]:
 
 
 @cache
-def words(name: str) -> tuple[str, ...]:
-    """A word list of tasks/words, without its comment."""
-    lines = (WORDS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
-
-
-@cache
 def lists() -> dict[str, Sequence[str]]:
     """The word lists by kind, named as the slots that they fill."""
     kinds = book("kinds")
     living = {*kinds["animals"], *kinds["people"], *kinds["places"]}
-    things = [noun for noun in words("nouns") if noun not in living]
+    things = [noun for noun in word_list("nouns") if noun not in living]
     return {
         "animal": kinds["animals"],
         "person": kinds["people"],
@@ -96,10 +90,10 @@ def lists() -> dict[str, Sequence[str]]:
         "noun": things,
         "things": [plural(noun) for noun in things],
         "animals": [plural(noun) for noun in kinds["animals"]],
-        "verb": words("verbs"),
+        "verb": word_list("verbs"),
         "feel": kinds["feelings"],
-        "look": [word for word in words("adjectives") if word not in kinds["feelings"]],
-        "adjective": words("adjectives"),
+        "look": [word for word in word_list("adjectives") if word not in kinds["feelings"]],
+        "adjective": word_list("adjectives"),
     }
 
 
@@ -107,9 +101,9 @@ def lists() -> dict[str, Sequence[str]]:
 def kind_of(word: str) -> str:
     """verb, feeling, look, being, place or thing; an unknown word is a thing."""
     kinds = book("kinds")
-    if word in words("verbs"):
+    if word in word_list("verbs"):
         return "verb"
-    if word in words("adjectives"):
+    if word in word_list("adjectives"):
         return "feeling" if word in kinds["feelings"] else "look"
     if word in kinds["animals"] or word in kinds["people"]:
         return "being"

@@ -51,7 +51,8 @@ def story(seed: int, want: Asked, obey: float) -> str:
     followed = [plot for plot in plots if plot["sign"] in want.summary]
     _cast(pen, want.summary if pen.chance(obey) else "")
     plot = followed[0] if followed and pen.chance(obey) else pen.pick(plots)
-    blocks = _blocks(pen, plot, {feature for feature in want.features if pen.chance(obey)})
+    plan = plot_lines(pen, plot, {feature for feature in want.features if pen.chance(obey)})
+    blocks = [[pen.line([line]) for line in block] for block in plan]
     for word in want.words:
         if pen.chance(obey):
             _place_word(pen, blocks, word)
@@ -148,8 +149,8 @@ _SHE = {"he": "she", "him": "her", "his": "her"}
 _HE = {"he": "he", "him": "him", "his": "his"}
 
 
-def _blocks(pen: Pen, plot: dict[str, Any], features: set[str]) -> list[list[str]]:
-    """Beginning, trouble, try, help and end of the story, each a list of sentences."""
+def plot_lines(pen: Pen, plot: dict[str, Any], features: set[str]) -> list[list[str]]:
+    """Beginning, trouble, try, help and end of a story in any language, each a list of lines to be filled."""
     said = "dialogue" in features
     bad = "bad ending" in features
     hint, payoff = pen.pick(pen.phrases["foreshadow"]) if "foreshadowing" in features else ("", "")
@@ -172,7 +173,7 @@ def _blocks(pen: Pen, plot: dict[str, Any], features: set[str]) -> list[list[str
             pen.pick(lines["moral"]) if "moral value" in features else "",
         ],
     ]
-    return [[pen.line([line]) for line in block if line] for block in plan]
+    return [[line for line in block if line] for block in plan]
 
 
 _LINES = {  # kind of word -> slot, list of lines, block

@@ -8,12 +8,12 @@ lists of its language; a word that is in none of them is taken for a noun.
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 from tasks.features import canonical
 from tasks.storyteller_kinds import Kind
-from tasks.storyteller_phrases import Pen, book, words
-from tasks.storyteller_stories import Asked
+from tasks.storyteller_phrases import Pen, book
+from tasks.storyteller_stories import Asked, plot_lines
+from tasks.word_lists import word_list
 
 TONGUES = ("vi", "zh")
 
@@ -37,7 +37,8 @@ def story(seed: int, tongue: str, want: Asked, obey: float) -> str:
     pen = Pen(seed, book(tongue)["phrases"], {})
     _cast(pen, tongue)
     plot = pen.pick(book(tongue)["plot"])
-    blocks = _blocks(pen, plot, {feature for feature in want.features if pen.chance(obey)})
+    plan = plot_lines(pen, plot, {feature for feature in want.features if pen.chance(obey)})
+    blocks = [[_tidy(pen.fill(line)) for line in block] for block in plan]
     for word in want.words:
         if pen.chance(obey):
             _place_word(pen, blocks, word, kind_of(tongue, word))
@@ -56,9 +57,9 @@ def stock(seed: int, tongue: str, want: Asked, obey: float) -> str:
 @cache
 def kind_of(tongue: str, word: str) -> str:
     """verb, feel, look or noun; an unknown word is a noun."""
-    if word in words(f"verbs_{tongue}"):
+    if word in word_list(f"verbs_{tongue}"):
         return "verb"
-    if word in words(f"adjectives_{tongue}"):
+    if word in word_list(f"adjectives_{tongue}"):
         return "feel" if word in book(tongue)["kinds"]["feelings"] else "look"
     return "noun"
 
@@ -70,32 +71,6 @@ def _cast(pen: Pen, tongue: str) -> None:
     pen.facts.update({"kind": pen.pick(cast["kinds"]), "hero": pen.pick(cast["names"])})
     for slot in ("friend", "helper", "spot", "home"):
         pen.facts[slot] = pen.pick(pen.phrases[slot])
-
-
-def _blocks(pen: Pen, plot: dict[str, Any], features: set[str]) -> list[list[str]]:
-    """Beginning, trouble, try, help and end of the story, each a list of sentences."""
-    said, bad = "dialogue" in features, "bad ending" in features
-    hint, payoff = pen.pick(pen.phrases["foreshadow"]) if "foreshadowing" in features else ("", "")
-    quarrel, peace = pen.pick(pen.phrases["conflict"]) if "conflict" in features else ("", "")
-    first, second = pen.random.sample(plot["try"], 2)
-    lines = pen.phrases
-    plan = [
-        [pen.pick(lines["opening"]), pen.pick(lines["habit"]), hint],
-        [pen.pick(lines["day"]), pen.pick(plot["trouble"]), pen.pick(lines["talk"]) if said else ""],
-        [first, pen.pick(lines["feeling"]), second if pen.chance(0.6) else "", quarrel],
-        [
-            pen.pick(lines["said" if said else "told"]),
-            payoff,
-            pen.pick(lines["twist"]) if "plot twist" in features else "",
-            pen.pick(plot["failed" if bad else "mended"]),
-        ],
-        [
-            "" if bad else peace,
-            pen.pick(lines["sad" if bad else "happy"]),
-            pen.pick(lines["moral"]) if "moral value" in features else "",
-        ],
-    ]
-    return [[_tidy(pen.fill(line)) for line in block if line] for block in plan]
 
 
 _BLOCK = {"noun": 1, "verb": 2, "feel": 2, "look": 0}

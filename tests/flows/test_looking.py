@@ -103,3 +103,19 @@ def test_a_person_reads_both_texts(common, capsys):
 def test_an_id_of_none_or_several_is_refused(common, name, n):
     with pytest.raises(BadInput, match=f"{n} samples match '{name}'"):
         show_sample(common, name)
+
+
+def test_a_sample_that_others_were_gathered_for_shows_them_too(tmp_path, capsys):
+    run = begin(tmp_path / "w", "corpus", "mine", "e", {})
+    about = {"run_id": run.run_id, "root_id": "q1", "recipe": "mine", "language": "en", "origin": "generated", "slots": "{}"}  # fmt: skip
+    samples = [row("sample", sample_id="q1", level="question", final=False, ordinal=0, text="Why?", **about)] + [
+        row("sample", sample_id=name, parent_id="q1", level=level, final=final, ordinal=i, text=name, **about)
+        for i, (name, level, final) in enumerate([("b1", "answer", False), ("b2", "answer", False), ("c1", "pair", True)])
+    ]  # fmt: skip
+    run.commit(run.once("all", [], {}, lambda: {"sample": pl.concat(samples)}))
+    show_sample(Common(root=tmp_path / "w", as_json=True), "c1")
+    (sample,) = told(capsys)
+    assert [(each["level"], each["text"]) for each in sample["made beside"]] == [
+        ("answer", "b1"),
+        ("answer", "b2"),
+    ]

@@ -3,16 +3,17 @@ import re
 import pytest
 
 from tasks.instruction_replies import UNFIT_WORDS
-from tasks.storyteller_phrases import STORYBOOK, Pen, articles, book, kind_of, lists, plural, tidy, words
+from tasks.storyteller_phrases import STORYBOOK, Pen, articles, book, kind_of, lists, plural, tidy
 from tasks.storyteller_stories import _phrases as story_phrases
 from tasks.storyteller_tasks import phrases as task_phrases
+from tasks.word_lists import word_list
 
 SIZES = {"nouns": 500, "verbs": 250, "adjectives": 200}
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_a_word_list_holds_enough_different_simple_words(name):
-    found = words(name)
+def test_a_word_list_holds_enough_different_simple_word_list(name):
+    found = word_list(name)
     assert len(found) >= SIZES[name]
     assert len(set(found)) == len(found)
     assert all(re.fullmatch("[a-z]{2,13}", word) for word in found)
@@ -26,13 +27,13 @@ def test_a_word_list_begins_with_its_licence(name):
 
 
 def test_no_word_stands_in_two_lists():
-    everything = [word for name in SIZES for word in words(name)]
+    everything = [word for name in SIZES for word in word_list(name)]
     assert len(set(everything)) == len(everything)
 
 
 def test_every_word_of_a_kind_is_in_the_word_lists():
     kinds = book("kinds")
-    known = {*words("nouns"), *words("adjectives")}
+    known = {*word_list("nouns"), *word_list("adjectives")}
     assert {word for listed in kinds.values() for word in listed} <= known
 
 
