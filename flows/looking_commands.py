@@ -12,6 +12,7 @@ app = App()
 recipes = App(name="recipes", help="List, show and check recipes.")
 app.command(recipes)
 Flat = Parameter(name="*")
+RELEASE = "left(release_id, 12) AS release, name, edition, passed, n_train, n_heldout, gain_nats"
 Several = Parameter(negative="")
 
 
@@ -32,7 +33,8 @@ def releases(*, common: Annotated[Common, Flat] = Common()) -> None:  # noqa: B0
     """List the releases: rows, gates, model, held-out loss."""
     from flows.looking import show_query
 
-    show_query(common, "SELECT * FROM model_gain ORDER BY finished_at")
+    chosen = "*" if common.as_json else RELEASE  # all columns at once are no table in a terminal
+    show_query(common, f"SELECT {chosen} FROM model_gain ORDER BY finished_at")
 
 
 @recipes.default

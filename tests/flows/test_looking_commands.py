@@ -5,6 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from given import row
+
+from warehouse.run import begin
 
 
 def seedloom(*arguments):
@@ -47,3 +50,18 @@ def test_a_preview_is_one_document(tmp_path):
 def test_wrong_input_is_one_line_and_exit_code_2(tmp_path, arguments, said):
     code, out, err = seedloom(*arguments, "--root", tmp_path / "none")
     assert code == 2 and said in err and err.count("\n") == 1 and out == ""
+
+
+def test_releases_are_a_table_in_a_terminal_and_whole_as_json(tmp_path):
+    root = tmp_path / "w"
+    run = begin(root, "corpus", "mine", "monday", {})
+    release = row(
+        "release", release_id="0123456789abcdef", run_id=run.run_id, name="mine", edition="monday", n_train=7,
+        n_heldout=1, passed=True, gates=[], path="releases/x", files=[], row_digest="d",
+    )  # fmt: skip
+    run.commit(run.once("release", [], {}, lambda: {"release": release}))
+    code, out, err = seedloom("releases", "--root", root)
+    assert code == 0, err
+    assert max(map(len, out.splitlines())) <= 80 and "0123456789ab" in out and "monday" in out
+    (whole,) = json.loads(seedloom("releases", "--root", root, "--json")[1])
+    assert whole["release_id"] == "0123456789abcdef" and "failed_gates" in whole
