@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from flows import looking_commands, serving_commands
+from flows import looking_commands, serving_commands, upkeep_commands
 from flows.console import Common, finish, guarded, say
 from schemas.classification import Classification
 from schemas.settings import Budget, Curation, Making, Training
@@ -25,7 +25,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 Flat = Parameter(name="*")
-for commands in (looking_commands.app, serving_commands.app):
+for commands in (looking_commands.app, serving_commands.app, upkeep_commands.app):
     app.command(commands, name="*")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from flows.console import Common
 from flows.starting import started
 from schemas.classification import Classification
+from schemas.place import shown
 
 _NAMES = {
     "trained on the release": "",
@@ -64,7 +65,7 @@ def classifier_summary(root: Path, run_id: str) -> list[dict[str, Any]]:
         ("labels only in data, in release", _rows(by_name, "labels_only_in_data", "labels_only_in_release")),
         ("release", release_id),
         ("checkpoint", checkpoint_id),
-        ("card", str(root / path / "README.md")),
+        ("card", shown(root / path / "README.md")),
     ]
     return [{"what": what, "value": value} for what, value in facts]
 

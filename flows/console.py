@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import SettingsError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from schemas.errors import SeedloomError
@@ -29,7 +30,9 @@ class Common(BaseModel):
     """Options of every command."""
 
     model_config = ConfigDict(frozen=True)
-    root: Path | None = Field(None, description="The warehouse folder. Default: SEEDLOOM_ROOT, else data.")
+    root: str | Path | None = Field(
+        None, description="The warehouse: a folder, s3://... or gs://... Default: SEEDLOOM_ROOT, else data."
+    )
     as_json: Annotated[bool, Parameter(name="json", negative="")] = Field(
         False, description="One JSON document on stdout; logs and bars go to stderr."
     )
@@ -75,11 +78,16 @@ def say(common: Common, rows: list[dict[str, Any]], title: str = "") -> None:
 
 
 def clean(value: Any) -> str:
-    """A value as one may print it: four digits, and no control character of a model's text."""
+    """A value as one may print it: four digits, and nothing of a model's text that rich would obey."""
     if isinstance(value, float):
         return f"{value:.4g}"
-    text = "" if value is None else str(value)
-    return "".join(c for c in text if c.isprintable() or c == "\n").replace("[", "\\[")
+    text = plain("" if value is None else str(value))
+    return escape(f"{text}.")[:-1]  # it would double a backslash at the very end
+
+
+def plain(text: str) -> str:
+    """A text without control characters, which a terminal would obey."""
+    return "".join(c for c in text if c.isprintable() or c == "\n")
 
 
 def finish(common: Common, release_id: str | None) -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, SecretStr
 
 from flows.console import Common, say
 from schemas.errors import SeedloomError
+from schemas.place import object_of, shown
 from schemas.settings import Settings
 
 # Where the usual local servers listen: Ollama, vLLM, llama.cpp, LM Studio, SGLang, text-generation-webui.
@@ -50,9 +51,13 @@ def origins(
         if isinstance(value, BaseModel):
             rows += origins(value, f"{path}__", (file or {}).get(name))
             continue
-        shown = "**********" if isinstance(value, SecretStr) else str(value)
-        rows.append(_line(path.replace("__", "."), shown, _origin(path, name, file or {}), info.description))
+        text = "**********" if isinstance(value, SecretStr) else _text(value)
+        rows.append(_line(path.replace("__", "."), text, _origin(path, name, file or {}), info.description))
     return rows
+
+
+def _text(value: Any) -> str:
+    return shown(value) if isinstance(value, Path) else str(value)
 
 
 def _origin(path: str, name: str, file: dict[str, Any]) -> str:
@@ -87,16 +92,22 @@ def _packages() -> list[dict[str, str]]:
 
 def _warehouse(root: Path, findings: list[dict[str, str]]) -> list[str]:
     """Add what is known about the warehouse; return its problems."""
-    if not root.exists():
-        findings.append(_line("warehouse", "none yet", str(root), "made by `seedloom corpus`"))
+    place = shown(root)
+    if object_of(root):
+        from warehouse.succession import refuse_unconditional
+
+        refuse_unconditional(root)  # it also says whether we may write there
+        findings.append(_line("work folder", str(root), "SEEDLOOM_WORK", "journal, copies, runs begun"))
+    elif not root.exists():
+        findings.append(_line("warehouse", "none yet", place, "made by `seedloom corpus`"))
         return []
-    if not os.access(root, os.W_OK):
-        return [f"warehouse {root} is not writable"]
+    elif not os.access(root, os.W_OK):
+        return [f"warehouse {place} is not writable"]
     from warehouse.manifest import read_current
 
     manifest = read_current(root)
     parts = sum(len(parts) for parts in manifest.parts.values())
-    findings.append(_line("warehouse", f"version {manifest.version}", str(root), f"{parts} parts"))
+    findings.append(_line("warehouse", f"version {manifest.version}", place, f"{parts} parts"))
     return []
 
 

@@ -91,7 +91,8 @@ def steered(
         passing += known
         vectors: list[Partition] = []
         if making.steer == "diversity" and number:
-            vectors = embed(run, of("sample", known), of("verdict", known), curation.encoder)
+            how = (curation.encoder, curation.backend)
+            vectors = of("embedding", embed(run, of("sample", known), of("verdict", known), *how))
         plans = steer(run, making.steer, number, planned, far, known, fresh, vectors, among)
         fresh = []
         for name, plan_of in plans.items():

@@ -135,12 +135,15 @@ def replay(
 
 @app.command
 def explain(sample_id: str, /, *, common: Annotated[Common, Flat] = Common()) -> None:  # noqa: B008  (frozen)
-    """Why a sample was kept or dropped: its verdicts, its neighbours, the call that made it, its tree.
+    """Why a sample was kept or dropped: verdicts, what it repeats word by word, other thresholds, its tree.
+
+    In colour, what only the other text has is struck out and what only the sample has is green; without
+    colour they stand in [-...-] and {+...+}.
 
     Args:
         sample_id: Id of a sample, or how it begins.
     """
-    from flows.looking import show_sample
+    from flows.explaining import show_sample
 
     show_sample(common, sample_id)
 

@@ -129,6 +129,7 @@ def started(flow: Callable[[], Any]) -> Any:
     atexit.register(_silence)
     _quiet_prefect()
     _refuse_dead_server()
+    _refuse_lonely_cluster()
     stderr.print("starting Prefect; a bar for each stage follows")
     with bars():
         return flow()
@@ -161,3 +162,13 @@ def _refuse_dead_server() -> None:
         return  # it answers
     except (OSError, ValueError) as error:
         raise BadInput(f"PREFECT_API_URL is {url}, where no server answers: start it, or unset it") from error
+
+
+def _refuse_lonely_cluster() -> None:
+    """Workers in other processes report to a server; without one each would start its own and time out."""
+    kind = Settings().runner
+    if kind != "threads" and not os.environ.get("PREFECT_API_URL"):
+        raise BadInput(
+            f"SEEDLOOM_RUNNER is {kind!r}, whose workers need a Prefect server: start one with "
+            "`seedloom up`, and set PREFECT_API_URL to what it says"
+        )

@@ -1,10 +1,12 @@
 """The short table at the end of a command: what was made, kept and dropped, how diverse, what it cost."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from schemas.place import object_of, shown
 from warehouse import connect
 
 HEADLINES = ("vs2_unbiased", "nn_cosine_median", "rouge_nn_share", "opener_top10_share", "slot_hit_rate")
@@ -23,6 +25,7 @@ SELECT metric, value, low, high FROM metric JOIN release USING (run_id)
 WHERE release_id = $1 AND scope = 'run' AND list_contains($2, metric) ORDER BY metric
 """
 _MODEL = "SELECT * FROM model_gain WHERE release_id = $1"
+_SELECTION = "SELECT selection FROM release WHERE release_id = $1 AND selection IS NOT NULL"
 
 
 def summary(root: Path, release_id: str) -> list[dict[str, Any]]:
@@ -32,6 +35,7 @@ def summary(root: Path, release_id: str) -> list[dict[str, Any]]:
         facts = [
             *(_funnel_line(row) for row in _rows(connection, _FUNNEL, release_id)),
             ("rows in the release", f"{release['n_train']} to train on, {release['n_heldout']} held out"),
+            *(_selection(row["selection"]) for row in _rows(connection, _SELECTION, release_id)),
             ("gates", "passed" if release["passed"] else f"blocked by {release['failed_gates']}"),
             *(_metric_line(row) for row in _rows(connection, _METRICS, release_id, list(HEADLINES))),
             ("cost", _cost(connection, release_id)),
@@ -51,6 +55,14 @@ def _funnel_line(row: dict[str, Any]) -> tuple[str, str]:
         f"samples of {row['recipe']}",
         f"{row['made']} made, {row['kept']} kept; dropped: {dropped or 'none'}",
     )
+
+
+def _selection(selection: str) -> tuple[str, str]:
+    how = json.loads(selection)
+    if "control_of" in how:
+        return "random control of", how["control_of"]
+    chosen = f"{how['select']}, {how['rows']} of {how['candidates']} rows"
+    return "selected", f"{chosen}; random control {how['control']}"
 
 
 def _metric_line(row: dict[str, Any]) -> tuple[str, str]:
@@ -79,8 +91,8 @@ def _places(root: Path, release: dict[str, Any]) -> list[tuple[str, str]]:
     places = [
         ("release", root / release["path"]),
         ("report", root / "reports" / f"{release['release_id']}.html"),
-        ("warehouse", root / "warehouse.duckdb"),
+        ("warehouse", root if object_of(root) else root / "warehouse.duckdb"),
     ]
     if release["checkpoint_path"] is not None:
         places.append(("checkpoint", root / release["checkpoint_path"]))
-    return [(what, str(place)) for what, place in places]
+    return [(what, shown(place)) for what, place in places]

@@ -12,11 +12,13 @@ from tasks.diversity import diversity
 from tasks.embed import embed
 from tasks.exact import exact
 from tasks.language import language
+from tasks.leak import leak
 from tasks.minhash import minhash
 from tasks.obedience import obedience
 from tasks.quality import quality
 from tasks.release import release
 from tasks.round_trip import round_trip
+from tasks.semantic import semantic
 from tasks.signature import signatures
 from warehouse.run import Run
 
@@ -42,8 +44,8 @@ def judged(
         verdicts += gathered(language.map(here, groups, unmapped(expected)))
     if checks.round_trip is not None:
         verdicts += round_trip(run, samples, checks.round_trip)
-    verdicts += exact(run, samples, verdicts, among)
     signed = gathered(signatures.map(here, groups, n))
+    verdicts += exact(run, samples, verdicts, signed, among)
     verdicts += minhash(run, samples, verdicts, signed, curation.threshold, checks.shingle, among)
     return [*(part for part in made if part.table != "verdict"), *verdicts, *signed]
 
@@ -54,9 +56,13 @@ def released(
     """All parts of the run, with embeddings, metrics and the release; `count` is asked of each recipe."""
     samples, verdicts = of("sample", parts), of("verdict", parts)
     asked = None if count is None else dict.fromkeys(recipes, count)
-    vectors = embed(run, samples, verdicts, curation.encoder)
-    measures = diversity(run, samples, verdicts, vectors, among, asked)
-    done = [*parts, *vectors, *measures]
+    embedded = embed(run, samples, verdicts, curation.encoder, curation.backend)
+    vectors, done = of("embedding", embedded), [*parts, *embedded]
+    how = (curation.evaluation, curation.encoder, curation.backend)
+    done += leak(run, samples, of("verdict", done), vectors, *how)
+    done += semantic(run, samples, of("verdict", done), vectors, curation.semantic, among)
+    measured = [*samples, *of("call", parts)]  # calls tell what a kept sample costs
+    done += diversity(run, measured, of("verdict", done), vectors, among, asked)
     return [*done, *release(run, done, recipes, curation, among)]
 
 

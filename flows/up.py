@@ -16,6 +16,7 @@ from typing import Any
 from flows.children import Children
 from flows.console import stdout
 from schemas.errors import BadInput, SeedloomError
+from schemas.place import shown
 from schemas.settings import Settings
 from warehouse.files import make_folder
 from warehouse.manifest import locked
@@ -137,7 +138,7 @@ def environment_of(root: Path, port: int, folder: Path) -> dict[str, str]:
         "PREFECT_UI_API_URL": "/api",  # the browser asks where it got the page, also through a tunnel
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origins,
         "PREFECT_HOME": str(prefect_home(folder)),
-        "SEEDLOOM_ROOT": str(root),
+        "SEEDLOOM_ROOT": shown(root),
     }
     environment = {**DEFAULTS, **given, **ours}
     login = environment.pop(LOGIN, None)

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -15,6 +15,7 @@ from pydantic_settings import (
 
 from schemas.errors import BadInput
 from schemas.llm import LLM
+from schemas.place import folder_of, is_url, work_folder
 
 
 class Form(BaseModel):
@@ -37,6 +38,29 @@ class Curation(Form):
     encoder: str = Field(
         "minilm", title="Encoder",
         description="minilm (packaged, needs no network), a hub name or a local folder.",
+    )  # fmt: skip
+    backend: Literal["auto", "torch", "onnx", "openvino", "int8"] = Field(
+        "auto", title="Encoder backend",
+        description="auto and torch: bfloat16 where AMX or CUDA multiply it, else float32; onnx: float32; "
+        "openvino; int8: onnxruntime, measures move by some percent.",
+    )  # fmt: skip
+    semantic: float | None = Field(
+        None, title="Semantic threshold", gt=0, le=1,
+        description="Cosine at or above which two texts mean the same, 0 to 1; empty: only measured.",
+    )  # fmt: skip
+    evaluation: list[str] = Field(
+        [], title="Evaluation sets",
+        description="Files, folders or globs that no training text may repeat (decontamination).",
+    )  # fmt: skip
+    select: Literal["all", "greedy_diverse", "quota", "random"] = Field(
+        "all", title="Selection",
+        description="Which clean samples are released; what is not all comes with a random control.",
+    )  # fmt: skip
+    select_rows: int | None = Field(
+        None, title="Rows to select", ge=1, description="Most training rows of the release; empty: no bound.",
+    )  # fmt: skip
+    select_tokens: int | None = Field(
+        None, title="Words to select", ge=1, description="Most words of its training texts; empty: no bound.",
     )  # fmt: skip
     heldout: float = Field(
         0.1, title="Held-out share", gt=0, lt=1,
@@ -126,12 +150,29 @@ class Settings(BaseSettings):
         extra="forbid",
         hide_input_in_errors=True,  # a key under a mistyped name must not be printed
     )
-    root: Path = Field(Path("data"), description="the warehouse folder")
+    root: Path = Field(Path("data"), description="the warehouse: a folder, s3://bucket/prefix or gs://...")
+    work: Path = Field(
+        default_factory=work_folder, description="what a warehouse in a bucket keeps on this machine"
+    )
     llm: LLM = Field(default_factory=LLM)
     storyteller: Storyteller = Field(default_factory=Storyteller)
     budget: Budget = Field(default_factory=Budget, description="most that a run may spend, see --help")
     recipes: Path | None = Field(None, description="folder with recipes of your own, beside those that ship")
     runner: Literal["threads", "dask", "ray"] = Field("threads", description="task runner of the flows")
+    runner_address: str | None = Field(
+        None, description="of a Dask scheduler (tcp://host:8786) or Ray head (ray://host:10001); empty: "
+        "a cluster of this machine's own, for the time of a flow",
+    )  # fmt: skip
+    runner_workers: int = Field(2, ge=1, le=64, description="processes of such a cluster of its own")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _root_in_a_bucket(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """A URL becomes its work folder at once: as a path it would lose a slash."""
+        root = given.get("root")
+        if root is None or not is_url(root):
+            return given
+        return {**given, "root": folder_of(str(root), Path(given.get("work") or work_folder()))}
 
     @property
     def identity(self) -> Any:

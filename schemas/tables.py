@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Json = Annotated[str, "canonical JSON text"]
 U32x128 = Annotated[list[int], pa.list_(pa.uint32(), 128)]
 F32s = Annotated[list[float], pa.list_(pa.float32())]
+F64s = Annotated[list[float], pa.list_(pa.float64())]
 
 
 class Row(BaseModel):
@@ -124,11 +125,15 @@ class Verdict(Table):
     key = ("sample_id", "filter")
     sample_id: str = Field(description="the sample judged")
     run_id: str = Field(description="the run that judged")
-    filter: str = Field(description="format, quality, rouge, exact, minhash, obedience, language and so on")
+    filter: str = Field(
+        description="format, quality, rouge, exact, minhash, embedding, leak, semantic, obedience and so on"
+    )
     keep: bool = Field(description="false drops the sample and everything grown from it")
     score: float | None = Field(description="in the filter's own unit")
     threshold: float | None = Field(description="in the same unit")
-    witness_id: str | None = Field(description="the sample it repeats")
+    witness_id: str | None = Field(
+        description="the sample it repeats; of `leak` the file and line of an evaluation row"
+    )
     reason: str | None = Field(description="why it was dropped, in words")
 
 
@@ -141,6 +146,9 @@ class Signature(Table):
     contract: str = Field(description="normalisation, shingle, hash, scheme, seed and K")
     n_shingles: int = Field(description="distinct shingles of the text")
     minhash: U32x128 = Field(description="K = 128 minima")
+    digest: bytes | None = Field(
+        None, description="blake2b-128 of the words in order, what `exact` compares; null without words"
+    )
 
 
 class Embedding(Table):
@@ -152,6 +160,47 @@ class Embedding(Table):
     encoder: str = Field(description="model, revision, dtype and backend: never compared across encoders")
     truncated: bool = Field(description="whether the text was longer than the encoder reads")
     vector: F32s = Field(description="(d,) float32, unit length")
+    text_digest: bytes | None = Field(
+        None, description="blake2b-128 of the text as it is: no text is embedded twice by one encoder"
+    )
+
+
+class Neighbour(Table):
+    """The most similar other sample under one encoder, as one run saw it."""
+
+    key = ("sample_id", "encoder", "kind", "run_id")
+    sample_id: str = Field(description="the sample")
+    run_id: str = Field(description="the run that compared")
+    encoder: str = Field(description="encoder of the vectors")
+    kind: str = Field(
+        description="`prior`: among what was kept before the sample came, never changed; `all`: among "
+        "everything kept up to this run, of which the most similar counts"
+    )
+    cosine: float = Field(description="-1 to 1")
+    neighbour_id: str = Field(description="the sample that is so similar; one that was kept")
+
+
+class Moment(Table):
+    """First and second moments of the unit vectors of one run and recipe: they add, and are taken off."""
+
+    key = ("run_id", "recipe", "encoder")
+    run_id: str = Field(description="the run that made the samples")
+    recipe: str = Field(description="recipe of the samples")
+    encoder: str = Field(description="encoder of the vectors")
+    n: int = Field(description="kept final samples with a vector")
+    total: F64s = Field(description="(d,) sum of x")
+    outer: F64s = Field(description="(d (d + 1) / 2,) upper triangle of the sum of x x^T, row by row")
+
+
+class Tally(Table):
+    """Counts of one run and recipe that add over runs, and are taken off with a run."""
+
+    key = ("run_id", "recipe", "statistic", "item")
+    run_id: str = Field(description="the run that made the samples")
+    recipe: str = Field(description="recipe of the samples")
+    statistic: str = Field(description="what is counted, with its codebook if it has one: tasks/tallies.py")
+    item: str = Field(description="which cell, word, pair of words (tab between), label, filter, level")
+    n: int = Field(description="how often")
 
 
 class Metric(Table):
@@ -159,14 +208,16 @@ class Metric(Table):
 
     key = ("run_id", "scope", "scope_id", "metric")
     run_id: str = Field(description="the run that measured")
-    scope: str = Field(description="run, recipe, release or checkpoint")
-    scope_id: str = Field(description="which one")
+    scope: str = Field(description="run, recipe, lineage, stage, slot, label, release or checkpoint")
+    scope_id: str = Field(description="which one; of a stage, slot or label <recipe>/<name>")
     metric: str = Field(description="name of the statistic, see docs/statistics.md")
     value: float | None = Field(description="null when it cannot be known, never 0 instead")
     n: int = Field(description="observations behind the value")
     low: float | None = Field(description="lower end of the 95% interval")
     high: float | None = Field(description="upper end of the 95% interval")
-    version: str = Field(description="version of the statistic; never compared across versions")
+    version: str = Field(
+        description="version of the statistic, / tokeniser or codebook; never compared across versions"
+    )
     encoder: str | None = Field(description="encoder, for statistics on embeddings")
 
 
@@ -186,6 +237,13 @@ class Release(Table):
     path: str = Field(description="folder of the exported files, relative to the warehouse")
     files: list[File] = Field(description="what lies there")
     row_digest: str = Field(description="sha256 over the sorted canonical rows; survives a library upgrade")
+    selection: Json | None = Field(
+        None, description="how its training rows were selected; null when all clean ones are in it"
+    )
+    control_of: str | None = Field(
+        None,
+        description="the release whose random control this is; nothing takes a control unless it is named",
+    )
 
 
 class Member(Table):
@@ -232,7 +290,7 @@ class Run(Table):
 
     key = ("run_id",)
     run_id: str = Field(description="digest of flow, recipe, edition and parameters")
-    flow: str = Field(description="corpus, curate, classifier or model")
+    flow: str = Field(description="corpus, curate, classifier, model or rejudge")
     name: str = Field(description="recipes, data set or release")
     edition: str = Field(description="names the run among its repetitions")
     parameters: Json = Field(description="everything that was asked")
@@ -252,6 +310,7 @@ _SCALARS: dict[type, pa.DataType] = {
     int: pa.int64(),
     float: pa.float64(),
     bool: pa.bool_(),
+    bytes: pa.binary(),
 }
 
 

@@ -4,11 +4,21 @@ A signature of K = 128 minima is cut into 32 bands of 4 rows. Two texts with Jac
 whole band with probability s^4, and in at least one of the bands with probability 1 - (1 - s^4)^32 (Leskovec,
 Rajaraman and Ullman, Mining of Massive Datasets, 3.4): 0.9998 at s = 0.7, 0.87 at 0.5, 0.05 at 0.2. Equal
 bands are found by sorting, so the cost is that of sorting 32 columns, whatever the texts are.
+
+Held in memory is a sketch of each signature, the lowest byte of each minimum: 128 bytes instead of 512. Four
+of them are the key of a band. Whatever agrees in signatures agrees in sketches; the opposite fails for one
+minimum in 256 and one band in 4 billion, which lets more pairs through to the exact comparison, never fewer.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
+
+if TYPE_CHECKING:
+    from tasks.leader_kernel import Buckets
 
 N_BANDS = 32
 N_ROWS = 4
@@ -36,75 +46,61 @@ def band_keys(minhash: np.ndarray, band: int) -> np.ndarray:
     return key
 
 
-class Buckets(NamedTuple):
-    """Rows that agree in a band; a row that nobody agrees with in a band is in no bucket there."""
-
-    of: np.ndarray  # (n, 32) int32, the bucket of each row in each band, or -1
-    bounds: np.ndarray  # (m + 1,) int64, bucket i is members[bounds[i]:bounds[i + 1]]
-    members: np.ndarray  # int32 rows, ascending inside a bucket
+def sketches(minhash: np.ndarray) -> np.ndarray:
+    """The lowest byte of each minimum, (n, 128) uint8, of (n, 128) uint32 signatures."""
+    return minhash.astype(np.uint8)  # modulo 256
 
 
-def buckets(minhash: np.ndarray) -> Buckets:
-    """The buckets of all bands, each with at least two rows of `minhash` (n, 128)."""
-    of = np.full((len(minhash), N_BANDS), -1, np.int32)
-    members, sizes = [], []
-    n_buckets = 0
-    for band in range(N_BANDS):
-        rows, first = _grouped(band_keys(minhash, band))
-        of[rows, band] = n_buckets + np.cumsum(first) - 1
-        sizes.append(np.diff(np.flatnonzero(first), append=len(rows)))
-        members.append(rows)
-        n_buckets += len(sizes[-1])
-    bounds = np.concatenate([np.zeros(1, np.int64), *sizes]).cumsum()
-    return Buckets(of, bounds, np.concatenate(members))
+def partnered(sketch: np.ndarray, rows: np.ndarray, n_earlier: int, least: int, cap: int) -> np.ndarray:
+    """Which rows could be near-duplicates of another, (n,) bool: only their texts are needed.
 
+    A row has a partner when a row that shares a band with it agrees in `least` of the 128 bytes; where more
+    than `cap` others share a band, all of them are taken to have one. Earlier rows are no partners of each
+    other.
 
-def _grouped(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows whose key is not unique, equal ones together, and whether each is the first of its key.
-
-    Key and row are sorted as one number, which is several times faster than an argsort. The row takes the low
-    bits: two million rows leave 43 bits of the key. An equality by chance costs one comparison of signatures.
+    Args:
+        sketch: (n, 128) uint8, by precedence.
+        rows: (m,) int, ascending: the rows to look at; the others have no words.
+        n_earlier: the first rows, that are not judged.
+        least: 0 to 128.
+        cap: at least 1.
     """
-    width = np.uint64(max(1, len(keys) - 1).bit_length())
-    low = (np.uint64(1) << width) - np.uint64(1)
-    packed = np.sort((keys & ~low) | np.arange(len(keys), dtype=np.uint64))
-    equal = (packed[1:] >> width) == (packed[:-1] >> width)
-    like_last = np.concatenate([np.zeros(1, bool), equal])[: len(keys)]
-    like_next = np.concatenate([equal, np.zeros(1, bool)])[: len(keys)]
-    grouped = like_last | like_next
-    return (packed[grouped] & low).astype(np.int32), ~like_last[grouped]
+    from tasks import leader_kernel as kernel
+
+    found = np.zeros(len(sketch), bool)
+    keys, words = sketch.view(np.uint32), sketch.view(np.uint64)
+
+    def mark(band: int) -> None:
+        kernel.mark_partners(_sorted(keys, rows, band), words, n_earlier, least, cap, found)
+
+    _by_band(mark)
+    return found
 
 
-class Index:
-    """Band keys of new rows, to find the earlier rows that could matter to them, page after page."""
+def buckets(sketch: np.ndarray, cap: int) -> "Buckets":
+    """The buckets of all bands of (n, 128) uint8, each of at least two rows, with room for `cap` leaders."""
+    from tasks import leader_kernel as kernel
 
-    def __init__(self, minhash: np.ndarray, most: int) -> None:
-        """Remember the keys of `minhash` (n, 128); at most `most` earlier rows will be admitted for each."""
-        self._keys = [np.unique(band_keys(minhash, band)) for band in range(N_BANDS)]
-        self._admitted = [np.zeros(len(keys), np.int64) for keys in self._keys]
-        self._most = most
-
-    def admit(self, minhash: np.ndarray) -> np.ndarray:
-        """Which rows of a page (m, 128) share a band with a new row, (m,) bool; `most` for each key."""
-        wanted = np.zeros(len(minhash), bool)
-        for band, (keys, admitted) in enumerate(zip(self._keys, self._admitted, strict=True)):
-            rows, places = _matches(keys, band_keys(minhash, band))
-            order = np.argsort(places, kind="stable")
-            rows, places = rows[order], places[order]
-            turn = np.arange(len(places)) - np.searchsorted(places, places) + admitted[places]
-            wanted[rows[turn < self._most]] = True
-            admitted += np.bincount(places, minlength=len(keys))
-        return wanted
+    of = np.full((len(sketch), N_BANDS), -1, np.int32)
+    keys, rows = sketch.view(np.uint32), np.arange(len(sketch), dtype=np.uint32)
+    sizes = _by_band(lambda band: kernel.fill_bucket(_sorted(keys, rows, band), of[:, band]))
+    first = np.cumsum([0, *map(len, sizes)])
+    for band in range(N_BANDS):
+        of[:, band] += np.where(of[:, band] >= 0, np.int32(first[band]), np.int32(0))
+    room = np.minimum(np.concatenate(sizes), cap)
+    return kernel.Buckets(of, np.concatenate([np.zeros(1, np.int64), room]).cumsum())
 
 
-def _matches(keys: np.ndarray, page: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the page whose key is among the sorted `keys`, and where it is there."""
-    if not len(keys):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    mask = np.uint64((1 << (16 * len(keys)).bit_length()) - 1)
-    filled = np.zeros(int(mask) + 1, bool)  # tells for all but one key in 16 that it is absent, in one look
-    filled[keys & mask] = True
-    rows = np.flatnonzero(filled[page & mask])
-    places = np.minimum(np.searchsorted(keys, page[rows]), len(keys) - 1)
-    found = keys[places] == page[rows]
-    return rows[found], places[found]
+def _sorted(keys: np.ndarray, rows: np.ndarray, band: int) -> np.ndarray:
+    """Key of the band (high half) and row (low half) of these rows, ascending, (m,) uint64."""
+    from tasks import leader_kernel as kernel
+
+    packed = kernel.pack(keys, rows, band)
+    packed.sort()
+    return packed
+
+
+def _by_band(work: Callable[[int], np.ndarray | None]) -> list:
+    """The work on each band, on as many threads as there are cores: sorts and compiled loops run at once."""
+    with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
+        return list(pool.map(work, range(N_BANDS)))

@@ -12,8 +12,8 @@ _RELEASES = "SELECT release.* FROM release JOIN run USING (run_id)"
 
 
 def release_of_run(root: Path, run_id: str) -> Release:
-    """The release that a committed run froze."""
-    (release,) = _releases(root, f"{_RELEASES} WHERE run_id = $1", run_id)
+    """The release that a committed run froze; its control does not count."""
+    (release,) = _releases(root, f"{_RELEASES} WHERE run_id = $1 AND control_of IS NULL", run_id)
     return release
 
 
@@ -38,12 +38,14 @@ def losses(root: Path, run_id: str) -> str:
 def choose_release(root: Path, release_id: str | None) -> Release | None:
     """The release whose id begins so; without an id, the newest that passed and was not trained.
 
+    A control is only found by its id.
+
     Raises:
         BadInput: for an id that is unknown or stands for several.
     """
     if release_id is None:
         trained = "SELECT release_id FROM checkpoint WHERE method <> 'logistic_regression'"
-        untrained = f"passed AND release_id NOT IN ({trained})"
+        untrained = f"passed AND control_of IS NULL AND release_id NOT IN ({trained})"
         waiting = _releases(root, f"{_RELEASES} WHERE {untrained}")
         return waiting[-1] if waiting else None
     found = _releases(root, f"{_RELEASES} WHERE starts_with(release_id, $1)", release_id)

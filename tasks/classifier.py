@@ -117,10 +117,9 @@ def metric_rows(metrics: dict[str, Estimate], run_id: str, checkpoint_id: str, e
 
 
 def _sizes(result: Result, encoder: Encoder) -> dict[str, Any]:
-    frozen = sum(weights.numel() for weights in encoder.model.parameters())
     trained = result.model.n_parameters
     return {
-        "n_parameters": frozen + trained,
+        "n_parameters": encoder.n_parameters + trained,
         "n_trainable": trained,
         "steps": result.model.steps,
         "train_loss": result.loss,

@@ -1,88 +1,42 @@
-"""The statistics of a run as rows of `metric`, for the whole run and for each of its recipes, and its funnel.
+"""The statistics of a run as rows of `metric`, and what they are made from, as rows of `moment` and `tally`.
 
-Computed over the final samples that no filter dropped (tasks/measurement.py, docs/statistics.md). Novelty and
-drift are taken against a hash sample of what earlier runs made by the same recipes with the same encoder.
+Over the final samples that no filter dropped (docs/statistics.md), at these scopes:
+
+    run, recipe   the run, and each of its recipes; the funnel and the money among them
+    lineage       each recipe with all that earlier runs keep of it (tasks/lineage.py), and all together
+    stage, slot, label   of each recipe: <recipe>/<filter or level>, <recipe>/<slot>, <recipe>/<label>
+
+Texts and vectors are read part by part and forgotten (tasks/run_state.py). Novelty and drift are taken
+against a hash sample of what earlier runs made by the same recipes with the same encoder.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from schemas.errors import BadInput
 from schemas.partition import Partition
-from tasks.funnel import funnel, keep_rate_gap
-from tasks.intervals import Estimate
-from tasks.measurement import M_COSINE, VERSION, Design, design_of, measure
+from tasks import funnel, lineage, measurement, moments, tallies
+from tasks.design import Design, design_of, together
+from tasks.measurement import Row
 from tasks.recipe import recipe_or_none
-from tasks.survivors import survivors
+from tasks.run_state import states_of
+from tasks.state import State, joined
 from warehouse.parts import polars_schema
 from warehouse.run import Run
 
-COLUMNS = [
-    *("sample_id", "parent_id", "recipe", "final"),
-    *("text", "instruction", "output", "slots", "language"),
-]
+TABLES = ("sample", "verdict", "embedding", "call")
 
 
-class Read(NamedTuple):
-    """What the statistics of a run are made from."""
+class Question(NamedTuple):
+    """What the rows of one scope are asked with."""
 
-    samples: pl.DataFrame  # COLUMNS, of every level
-    verdicts: pl.DataFrame  # sample_id, filter, keep
-    kept: pl.DataFrame  # COLUMNS and truncated, vector (null without embedding), sorted by id
-    encoder: str | None
-
-
-class Scope(NamedTuple):
-    """What one row of `metric` is about."""
-
-    name: str  # run or recipe
-    id: str
+    scope: str
+    scope_id: str
     recipes: list[str]
-
-
-def measure_scope(run: Run, data: Read, scope: Scope, among: str, asked: int | None) -> pl.DataFrame:
-    """The rows of one scope: its statistics and its funnel, columns of `metric`."""
-    kept = data.kept.filter(pl.col("recipe").is_in(scope.recipes))
-    vectors = to_matrix(kept["vector"]) if data.encoder else None
-    earlier = _earlier(run, scope.recipes, data.encoder, among) if data.encoder else None
-    rows = measure(kept.drop("vector"), vectors, data.encoder, _design(run, scope.recipes), earlier)
-    samples = data.samples.filter(pl.col("recipe").is_in(scope.recipes))
-    counts = funnel_rows(samples, data.verdicts, asked)
-    return pl.concat([rows, counts.cast(rows.schema)]).select(
-        pl.lit(run.run_id).alias("run_id"),
-        pl.lit(scope.name).alias("scope"),
-        pl.lit(scope.id).alias("scope_id"),
-        pl.all(),
-    )
-
-
-def funnel_rows(samples: pl.DataFrame, verdicts: pl.DataFrame, asked: int | None) -> pl.DataFrame:
-    """The funnel of one scope and the keep-rate gap between its labels, columns of `measure`."""
-    estimates = funnel(samples, verdicts, asked)
-    gap = keep_rate_gap(samples, verdicts)
-    if gap is not None:
-        estimates["keep_rate_gap"] = Estimate(gap, samples["final"].sum())
-    rows = [
-        {"metric": name, **estimate._asdict(), "version": VERSION, "encoder": None}
-        for name, estimate in estimates.items()
-    ]
-    names = ["metric", "value", "n", "low", "high", "version", "encoder"]
-    schema = polars_schema("metric")
-    return pl.DataFrame(rows, schema={name: schema[name] for name in names})
-
-
-def to_matrix(vectors: pl.Series) -> np.ndarray:
-    """A column of lists as (n, d) float32; a null becomes a row of NaN."""
-    d = int(vectors.list.len().max() or 1)
-    filled = np.full((len(vectors), d), np.nan, dtype=np.float32)
-    known = vectors.is_not_null().to_numpy()
-    if known.any():
-        filled[known] = vectors.drop_nulls().list.to_array(d).to_numpy()
-    return filled
+    asked: int | None = None
 
 
 @task(name="diversity", cache_policy=NO_CACHE)
@@ -94,86 +48,122 @@ def diversity(
     among: str = "true",
     asked: dict[str, int] | None = None,
 ) -> list[Partition]:
-    """Measure the run and each of its recipes.
+    """Measure the run, each of its recipes, and each recipe with what came before.
 
     Args:
         run: the run.
-        samples: parts of `sample`, all levels; parts of other tables are passed over.
+        samples: parts of `sample`, all levels; parts of `call` among them give the costs.
         verdicts: parts of `verdict`, all filters.
         embeddings: parts of `embedding`; none leaves out what needs vectors.
         among: SQL condition on `sample`: which earlier samples count as "before".
         asked: final samples asked for, by recipe.
     """
-    parts = [p for p in (*samples, *verdicts, *embeddings) if p.table in ("sample", "verdict", "embedding")]
-    parts = list({part.path: part for part in parts}.values())
-
-    def make() -> dict[str, pl.DataFrame]:
-        data = read(run, parts)
-        scopes = _scopes(run, data.samples)
-        wanted = asked or {}
-        made = {
-            tuple(scope.recipes): measure_scope(run, data, scope, among, _sum(wanted, scope.recipes))
-            for scope in {tuple(scope.recipes): scope for scope in scopes}.values()
-        }
-        return {"metric": pl.concat(_labelled(made[tuple(scope.recipes)], scope) for scope in scopes)}
-
-    return run.once("diversity", parts, {"among": among, "asked": asked}, make)
+    parts = {part.path: part for part in (*samples, *verdicts, *embeddings) if part.table in TABLES}
+    ordered = [parts[path] for path in sorted(parts)]  # sums of float64 know their order
+    settings = {"among": among, "asked": asked, "edition": tallies.EDITION}
+    return run.once("diversity", ordered, settings, lambda: made(run, ordered, among, asked or {}))
 
 
-def read(run: Run, parts: list[Partition]) -> Read:
-    """The samples, verdicts and vectors of these parts.
+def made(run: Run, parts: list[Partition], among: str, asked: dict[str, int]) -> dict[str, pl.DataFrame]:
+    """Rows of `metric`, `moment` and `tally` for these parts of the run.
 
     Raises:
         BadInput: when the vectors come from two encoders: they cannot be compared.
     """
-    samples = _rows(run, parts, "sample", COLUMNS)
-    verdicts = _rows(run, parts, "verdict", ["sample_id", "filter", "keep"])
-    vectors = _rows(run, parts, "embedding", ["sample_id", "encoder", "truncated", "vector"])
-    encoders = vectors["encoder"].unique().sort().to_list()
-    if len(encoders) > 1:
-        raise BadInput(f"embeddings of run {run.run_id} come from {len(encoders)} encoders: {encoders}")
-    kept = survivors(samples, verdicts).join(vectors.drop("encoder"), on="sample_id", how="left")
-    return Read(samples, verdicts, kept.sort("sample_id"), encoders[0] if encoders else None)
+    states, encoder = states_of(run, parts)
+    designs = {recipe: design_of(recipe_or_none(run, recipe)) for recipe in states}
+    rows = [*_scoped(run, states, designs, encoder, among, asked)]
+    rows += _lineages(run, states, designs, encoder, among)
+    stored = [moments.to_row(run.run_id, name, encoder, s.sums) for name, s in states.items() if s.sums]
+    counts = [tallies.to_rows(run.run_id, name, state.counts) for name, state in states.items()]
+    return {
+        "metric": pl.concat([pl.DataFrame(schema=polars_schema("metric")), *rows]),
+        "moment": pl.concat([pl.DataFrame(schema=polars_schema("moment")), *stored]),
+        "tally": pl.concat([pl.DataFrame(schema=polars_schema("tally")), *counts]),
+    }
 
 
-def _rows(run: Run, parts: list[Partition], table: str, columns: list[str]) -> pl.DataFrame:
-    frames = [run.read(part).select(columns) for part in parts if part.table == table]
-    schema = polars_schema(table)
-    return pl.concat([pl.DataFrame(schema={name: schema[name] for name in columns}), *frames])
+def _scoped(
+    run: Run,
+    states: dict[str, State],
+    designs: dict[str, Design],
+    encoder: str | None,
+    among: str,
+    asked: dict[str, int],
+) -> Iterator[pl.DataFrame]:
+    """The rows of the run, its recipes, their stages, slots and labels."""
+    of_recipe = {
+        name: _measured(
+            run, state, designs[name], encoder, among, Question("recipe", name, [name], asked.get(name))
+        )
+        for name, state in states.items()
+    }
+    yield from of_recipe.values()
+    for name, state in states.items():
+        yield from _inside(run, name, state)
+    whole = Question("run", run.run_id, list(states), _sum(asked, list(states)))
+    if len(states) == 1:
+        yield _labelled(next(iter(of_recipe.values())), whole)
+    else:
+        joint = together([designs[name] for name in states]) if states else Design()
+        yield _measured(run, joined(list(states.values())), joint, encoder, among, whole)
 
 
-def _scopes(run: Run, samples: pl.DataFrame) -> list[Scope]:
-    recipes = samples["recipe"].unique().sort().to_list()
-    return [Scope("run", run.run_id, recipes), *(Scope("recipe", recipe, [recipe]) for recipe in recipes)]
-
-
-def _labelled(rows: pl.DataFrame, scope: Scope) -> pl.DataFrame:
-    return rows.with_columns(scope=pl.lit(scope.name), scope_id=pl.lit(scope.id))
-
-
-def _design(run: Run, recipes: list[str]) -> Design:
-    """Of one recipe its own; of several together no grid, which each has for itself, but all seeds."""
-    designs = [design_of(recipe_or_none(run, recipe)) for recipe in recipes]
-    if len(designs) == 1:
-        return designs[0]
-    slots = {slot for design in designs for slot in design.slots}
-    seeds = {seed for design in designs for seed in design.seeds}
-    return Design(tuple(sorted(slots)), (), tuple(sorted(seeds)))
-
-
-def _earlier(run: Run, recipes: list[str], encoder: str, among: str) -> np.ndarray:
-    """Vectors of the hash sample of what these recipes made before, (m, d) float32, m at most M_COSINE."""
-    names, code = ", ".join(map(_quoted, recipes)), _quoted(encoder)
-    frame = run.earlier(
-        "SELECT embedding.vector FROM embedding JOIN clean_sample AS sample USING (sample_id) "
-        f"WHERE sample.recipe IN ({names}) AND embedding.encoder = {code} AND {among} "
-        f"ORDER BY sha256(sample_id) LIMIT {M_COSINE}"
+def _measured(
+    run: Run, state: State, design: Design, encoder: str | None, among: str, question: Question
+) -> pl.DataFrame:
+    earlier = (
+        lineage.sample_of(run, question.recipes, encoder, among) if encoder and question.recipes else None
     )
-    return to_matrix(frame["vector"])
+    rows = [*measurement.measured(state, design, encoder or "", earlier)]
+    rows += [Row(name, each) for name, each in funnel.estimates(state.counts, question.asked).items()]
+    return _table(run, question, rows)
 
 
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+def _inside(run: Run, recipe: str, state: State) -> Iterator[pl.DataFrame]:
+    """The rows of the stages, slots and labels of one recipe."""
+    for name, estimates in funnel.stages(state.counts).items():
+        rows = [Row(metric, each) for metric, each in estimates.items()]
+        yield _table(run, Question("stage", f"{recipe}/{name}", [recipe]), rows)
+    for name, estimate in tallies.slot_estimates(state.counts).items():
+        yield _table(run, Question("slot", f"{recipe}/{name}", [recipe]), [Row("slot_hit_rate", estimate)])
+    for name, row in measurement.labels(state):
+        yield _table(run, Question("label", f"{recipe}/{name}", [recipe]), [row])
+
+
+def _lineages(
+    run: Run, states: dict[str, State], designs: dict[str, Design], encoder: str | None, among: str
+) -> Iterator[pl.DataFrame]:
+    """The rows of each recipe with what came before, and of all together; none where nothing came before."""
+    before = {name: lineage.earlier(run, name, encoder, among, designs[name]) for name in states}
+    if all(state is None for state in before.values()):
+        return
+    grown = {name: joined([s for s in (before[name], states[name]) if s is not None]) for name in states}
+    for name, state in grown.items():
+        yield _lineage(run, state, designs[name], encoder, Question("lineage", name, [name]))
+    if len(grown) > 1:
+        together_id = "+".join(grown)
+        joint = together([designs[name] for name in grown])
+        question = Question("lineage", together_id, list(grown))
+        yield _lineage(run, joined(list(grown.values())), joint, encoder, question)
+
+
+def _lineage(run: Run, state: State, design: Design, encoder: str | None, question: Question) -> pl.DataFrame:
+    rows = [*measurement.measured(state, design, encoder or "")]
+    rows += [Row(name, each) for name, each in funnel.estimates(state.counts).items()]
+    return _table(run, question, rows)
+
+
+def _table(run: Run, question: Question, rows: list[Row]) -> pl.DataFrame:
+    found = measurement.frame(rows).with_columns(
+        run_id=pl.lit(run.run_id), scope=pl.lit(""), scope_id=pl.lit("")
+    )
+    return _labelled(found, question).select(list(polars_schema("metric")))
+
+
+def _labelled(rows: pl.DataFrame, question: Question) -> pl.DataFrame:
+    """The rows under another scope; only what was asked for may differ, and it is the same of one recipe."""
+    return rows.with_columns(scope=pl.lit(question.scope), scope_id=pl.lit(question.scope_id))
 
 
 def _sum(asked: dict[str, Any], recipes: list[str]) -> int | None:

@@ -29,6 +29,7 @@ from tasks.intervals import Estimate, around
 from tasks.pretrained import hardware, load_model, load_tokenizer, old_names
 from tasks.progress import Progress
 from tasks.tiny_model import TINY, one_thread
+from warehouse.copies import fetch_folder
 from warehouse.files import write_durably
 from warehouse.run import Run
 
@@ -232,12 +233,13 @@ def evaluate(
 
 
 def _metrics(run: Run, release_path: str, parts: list[Partition], settings: Training) -> pl.DataFrame:
-    rows = read_conversations(run.root / release_path, "heldout")
+    rows = read_conversations(fetch_folder(run.root / release_path), "heldout")
     found = [checkpoint for part in parts for checkpoint in run.read(part).iter_rows(named=True)]
     bar = Progress("evaluate: checkpoints", len(found))
     frames = []
     for checkpoint in found:
-        measured = measure(run.root / checkpoint["path"], rows, settings, checkpoint["method"])
+        folder = fetch_folder(run.root / checkpoint["path"])
+        measured = measure(folder, rows, settings, checkpoint["method"])
         frames.append(measured.with_columns(scope_id=pl.lit(checkpoint["checkpoint_id"])))
         bar.advance()
     return pl.concat(frames).with_columns(

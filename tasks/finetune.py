@@ -29,6 +29,7 @@ from tasks.pretrained import hardware, load_model, load_tokenizer
 from tasks.progress import Progress
 from tasks.tiny_model import TINY, one_thread
 from tasks.trainer import require_extra, trainer_for, watch
+from warehouse.copies import fetch_folder
 from warehouse.files import TEMPORARY, make_folder, sha256_of, sync_folder, write_durably
 from warehouse.run import Run
 
@@ -190,7 +191,7 @@ def finetune(run: Run, release_id: str, release_path: str, settings: Training) -
 def _row(run: Run, release_id: str, release_path: str, settings: Training) -> pl.DataFrame:
     checkpoint_id = digest("checkpoint", release_id, settings.model_dump())
     path = f"{MODELS}/{checkpoint_id}"
-    trained = _train_once(run.root / path, run.root / release_path, settings)
+    trained = _train_once(run.root / path, fetch_folder(run.root / release_path), settings)
     row = {
         "checkpoint_id": checkpoint_id,
         "run_id": run.run_id,

@@ -65,6 +65,35 @@ def ratio(parts: np.ndarray, wholes: np.ndarray) -> Estimate:
     return around(value, float(np.std(residuals, ddof=1)) * math.sqrt(n) / whole, n, (0.0, 1.0))
 
 
+def ratio_of_sums(n: int, part: int, whole: int, squares: tuple[int, int, int]) -> Estimate:
+    """`ratio` from sums over n texts, which add over sets: sum p, sum w, (sum p^2, sum p w, sum w^2).
+
+    Sums of whole numbers give the very interval of the rows; in [0, 1], unknown for n < 2.
+    """
+    if n < 2 or whole == 0:
+        return Estimate(None, n)
+    value, (pp, pw, ww) = part / whole, squares
+    # The residuals p - v w have mean 0, so that their squares are the variance.
+    scatter = max(0.0, pp - 2 * value * pw + value * value * ww)
+    return around(value, math.sqrt(scatter / (n - 1) * n) / whole, n, (0.0, 1.0))
+
+
+def median_of_counts(values: np.ndarray, counts: np.ndarray) -> Estimate:
+    """`median` of values that come `counts` times, (k,) each. Range: that of the values; unknown if n < 2."""
+    order = np.argsort(values)
+    values, ends = np.asarray(values, dtype=np.float64)[order], np.cumsum(np.asarray(counts)[order])
+    n = int(ends[-1]) if len(ends) else 0
+    if n < 2:
+        return Estimate(None, n)
+
+    def at(place: int) -> float:
+        return float(values[np.searchsorted(ends, place, side="right")])
+
+    half = Z * math.sqrt(n) / 2
+    low, high = max(0, math.floor(n / 2 - half)), min(n - 1, math.ceil(n / 2 + half))
+    return Estimate((at((n - 1) // 2) + at(n // 2)) / 2, n, at(low), at(high))
+
+
 def median(values: np.ndarray) -> Estimate:
     """The median of (n,) values; the interval is a pair of order statistics; unknown for n < 2."""
     ordered = np.sort(np.asarray(values, dtype=np.float64))
@@ -96,12 +125,15 @@ def jackknife(
     value = statistic(counts)
     if value is None:
         return Estimate(None, n)
+    order = np.argsort(groups.astype(np.uint8), kind="stable")
+    edges = np.searchsorted(groups[order], np.arange(GROUPS + 1))
+    sorted_types = types[order]
     left_out = [
-        statistic(counts - np.bincount(types[groups == group], minlength=len(counts)))
-        for group in range(GROUPS)
+        statistic(counts - np.bincount(sorted_types[start:stop], minlength=len(counts)))
+        for start, stop in zip(edges[:-1], edges[1:], strict=True)
     ]
     known = np.array([v for v in left_out if v is not None], dtype=np.float64)
-    if len(known) < GROUPS or len(np.unique(groups)) < GROUPS:
+    if len(known) < GROUPS or (np.diff(edges) == 0).any():
         return Estimate(value, n)
     se = math.sqrt((GROUPS - 1) / GROUPS * float(np.sum((known - known.mean()) ** 2)))
     return around(value, se, n, within, T_GROUPS)

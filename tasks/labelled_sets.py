@@ -29,7 +29,8 @@ WHERE release_id = $1 AND {_ASKED} ORDER BY sample_id
 """
 _NEWEST = f"""
 SELECT release_id FROM release JOIN run USING (run_id)
-WHERE passed AND release_id IN (SELECT release_id FROM member JOIN sample USING (sample_id) WHERE {_ASKED})
+WHERE passed AND control_of IS NULL
+AND release_id IN (SELECT release_id FROM member JOIN sample USING (sample_id) WHERE {_ASKED})
 ORDER BY run.finished_at DESC, release_id LIMIT 1
 """
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.tokens import words
+from tasks.words_kernel import first_in_text, number_pairs, number_words
 
 
 class Corpus(NamedTuple):
@@ -27,7 +27,7 @@ class Corpus(NamedTuple):
 class Occurrences(NamedTuple):
     """N occurrences of types: of n-grams, or of (text, n-gram) pairs."""
 
-    types: np.ndarray  # (N,) int64 in 0..V - 1
+    types: np.ndarray  # (N,) int64 from 0 up; not every number need occur
     text: np.ndarray  # (N,) int64
 
 
@@ -35,14 +35,8 @@ def read(texts: Sequence[str] | Corpus) -> Corpus:
     """The words of texts as ids; a corpus is returned as it is."""
     if isinstance(texts, Corpus):
         return texts
-    vocabulary: dict[str, int] = {}
-    tokens, lengths = [], []
-    for text in texts:
-        found = [vocabulary.setdefault(word, len(vocabulary)) for word in words(text)]
-        tokens.append(np.array(found, dtype=np.int64))
-        lengths.append(len(found))
-    flat = np.concatenate([np.zeros(0, dtype=np.int64), *tokens])
-    return Corpus(flat, np.repeat(np.arange(len(lengths)), lengths), len(lengths))
+    tokens, lengths = number_words(texts)
+    return Corpus(tokens, np.repeat(np.arange(len(lengths)), lengths), len(lengths))
 
 
 def ngrams(texts: Sequence[str] | Corpus, n: int) -> Occurrences:
@@ -51,17 +45,17 @@ def ngrams(texts: Sequence[str] | Corpus, n: int) -> Occurrences:
     types, length = corpus.tokens, 1
     while length < n:
         step = min(length, n - length)  # two grams of this length that overlap, or touch, make the longer one
-        types = _pairs(types[: max(0, len(types) - step)], types[step:])
+        types = number_pairs(types[: max(0, len(types) - step)], types[step:]).types
         length += step
     inside = corpus.text[: len(types)] == corpus.text[len(corpus.text) - len(types) :]
-    return Occurrences(np.unique(types[inside], return_inverse=True)[1], corpus.text[: len(types)][inside])
+    # A gram that spans two texts has a number but no occurrence: its count is 0 everywhere.
+    return Occurrences(types[inside], corpus.text[: len(types)][inside])
 
 
 def once_per_text(grams: Occurrences) -> Occurrences:
     """Each n-gram at most once for each text: counts become document frequencies."""
-    n_types = int(grams.types.max()) + 1 if len(grams.types) else 1
-    text, types = np.divmod(np.unique(grams.text * n_types + grams.types), n_types)
-    return Occurrences(types, text)
+    first = first_in_text(grams.types, grams.text)
+    return Occurrences(grams.types[first], grams.text[first])
 
 
 def openers(texts: Sequence[str] | Corpus, n: int = 3) -> Occurrences:
@@ -72,7 +66,7 @@ def openers(texts: Sequence[str] | Corpus, n: int = 3) -> Occurrences:
     starts = first[lengths >= n]
     types = corpus.tokens[starts]
     for i in range(1, n):
-        types = _pairs(types, corpus.tokens[starts + i])
+        types = number_pairs(types, corpus.tokens[starts + i]).types
     return Occurrences(types, np.flatnonzero(lengths >= n))
 
 
@@ -98,12 +92,13 @@ def rarefied_types(counts: np.ndarray, m: int) -> float | None:
     total = int(counts.sum())
     if m < 1 or m > total:
         return None
-    seen, f = np.unique(counts[counts > 0], return_counts=True)
+    f = np.bincount(counts)
+    seen = np.flatnonzero(f[1:]) + 1
     drawn = np.arange(int(seen[-1]))
     with np.errstate(divide="ignore"):
         # More than N - m copies cannot all be missed: the logarithm is -inf from there on.
         missed = np.cumsum(np.log1p(-np.minimum(1.0, m / (total - drawn))))
-    return float(np.sum(f * -np.expm1(missed[seen - 1])))
+    return float(np.sum(f[seen] * -np.expm1(missed[seen - 1])))
 
 
 def turing_coverage(counts: np.ndarray) -> float | None:
@@ -174,9 +169,3 @@ def mean_words(texts: Sequence[str] | Corpus) -> float | None:
     """Mean number of words per text. Range: 0 and up; None for fewer than 2 texts."""
     corpus = read(texts)
     return None if corpus.n_texts < 2 else len(corpus.tokens) / corpus.n_texts
-
-
-def _pairs(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Exact ids in 0..V - 1 for pairs of ids: two ids below 2^31 fit one int64."""
-    width = int(right.max()) + 1 if len(right) else 1
-    return np.unique(left * width + right, return_inverse=True)[1]

@@ -11,6 +11,7 @@ from schemas.classification import Classification
 from schemas.errors import BadInput
 from schemas.recipe import Recipe
 from schemas.settings import Curation, Making, Settings, Training
+from tasks.evaluation_sets import evaluation_digest
 from tasks.input_files import content_digest
 from tasks.recipe import asked_recipe, load_recipe
 from tasks.source_rows import source_paths
@@ -38,8 +39,9 @@ def corpus_question(
 
     Raises:
         BadInput: for an unknown or faulty recipe, none at all, two of one name, files that no recipe reads,
-            or a count below 1.
+            a count below 1, a selection without a budget, or an evaluation set that cannot be read.
     """
+    _check_selection(curation)
     if not recipe:
         raise BadInput("no recipe given; see `seedloom recipes`")
     if count < 1:
@@ -50,7 +52,7 @@ def corpus_question(
         "count": count,
         "steer": making.steer,
         "source": _sources(loaded, making.source, settings.root),
-        "curation": curation.model_dump(),
+        **_curation(curation),
         **_model(settings),
     }
     if len(asked["recipes"]) < len(recipe):
@@ -61,8 +63,13 @@ def corpus_question(
 def curate_question(
     name: str, content: str, licence: str | None, shingle: int, edition: str, curation: Curation
 ) -> Asked:
-    """What `curate` is asked; `content` is the digest of the files: changed files are a new question."""
-    asked = {"content": content, "licence": licence, "shingle": shingle, "curation": curation.model_dump()}
+    """What `curate` is asked; `content` is the digest of the files: changed files are a new question.
+
+    Raises:
+        BadInput: for a selection without a budget, or an evaluation set that cannot be read.
+    """
+    _check_selection(curation)
+    asked = {"content": content, "licence": licence, "shingle": shingle, **_curation(curation)}
     return Asked("curate", name, edition, asked)
 
 
@@ -79,6 +86,22 @@ def classifier_question(release_id: str, content: str, options: Classification) 
 def today() -> str:
     """The default edition: the date, UTC."""
     return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def _curation(curation: Curation) -> dict[str, Any]:
+    """What is asked of the tail; evaluation sets count by what they hold, as they are now."""
+    return {"curation": curation.model_dump(), "evaluation": evaluation_digest(curation.evaluation)}
+
+
+def _check_selection(curation: Curation) -> None:
+    """Refuse a selection without a budget, and a budget without a selection."""
+    budget = {"select_rows": curation.select_rows, "select_tokens": curation.select_tokens}
+    given = [name for name, most in budget.items() if most is not None]
+    if curation.select != "all" and not given:
+        raise BadInput(f"select is {curation.select!r} without a budget; give one of {list(budget)}")
+    if curation.select == "all" and given:
+        known = ["greedy_diverse", "quota", "random"]
+        raise BadInput(f"{given[0]} is {budget[given[0]]}, but select is 'all'; it may be one of {known}")
 
 
 def _sources(recipes: list[Recipe], files: list[str], root: Path) -> str | None:

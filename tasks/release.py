@@ -1,12 +1,18 @@
 """Freezing a corpus: choose the clean samples, split them by tree, judge the gates, write files and card.
 
-A release gathers what its recipes made by its model, in this run and in earlier ones (or in this run alone),
-and that no filter dropped. The split is a function of the tree's root alone, so that siblings never face each
-other across it and a sample does not change sides from one release to the next.
+A release gathers what its recipes made by its model, in this run and in earlier ones (or in this run
+alone), and that no filter dropped. With evaluation sets, earlier samples that repeat them are dropped now:
+they were judged against others, or none. The split is a function of the tree's root alone, so that siblings
+never face each other across it and a sample does not change sides from one release to the next.
+
+A selection (`tasks.selection`) freezes two releases with the same held-out side: what was selected, and a
+control of as many training rows by chance. Nothing takes a control (column `control_of`) unless it is
+named.
 """
 
 import hashlib
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import polars as pl
 from prefect import task
@@ -19,7 +25,9 @@ from schemas.tables import Gate
 from tasks.card import card
 from tasks.export import export
 from tasks.gates import judge_gates
+from tasks.leak import leaking
 from tasks.pool import clean
+from tasks.selection import select
 from warehouse.parts import polars_schema
 from warehouse.run import Run
 
@@ -67,40 +75,76 @@ def release(
     """Freeze the corpus: rows of `release` and `member`, files and card under releases/."""
 
     def make() -> dict[str, pl.DataFrame]:
-        chosen = split(choose(run, parts, recipes, among), curation.heldout)
-        gates = judge_gates(run, parts, chosen, curation)
-        return _freeze(run, parts, chosen, gates)
+        chosen = choose(run, parts, recipes, among)
+        how = (curation.evaluation, curation.encoder, curation.backend)
+        leaks = leaking(run, chosen.filter(pl.col("run_id") != run.run_id), *how)
+        clean_rows = split(chosen.join(leaks, on="sample_id", how="anti"), curation.heldout)
+        return {**drafted(clean_rows), "verdict": leaks}
 
-    return run.once("release", parts, {"recipes": recipes, "among": among}, make)
+    def drafted(clean_rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+        if curation.select == "all":
+            return _frozen(run, parts, curation, [Draft(clean_rows, _id(run, clean_rows))])
+        found = select(run, parts, clean_rows, curation)
+        chosen = _id(run, found.chosen)
+        control = digest("control", chosen, row_digest(found.control))
+        drafts = [
+            Draft(found.chosen, chosen, found.how | {"control": control}),
+            Draft(found.control, control, found.how | {"control_of": chosen}),
+        ]
+        return _frozen(run, parts, curation, drafts)
+
+    settings = {"recipes": recipes, "among": among, "curation": curation.model_dump()}
+    return run.once("release", parts, settings, make)
+
+
+class Draft(NamedTuple):
+    """A release that is about to be frozen."""
+
+    rows: pl.DataFrame  # rows of `sample` with `split`
+    release_id: str
+    how: dict[str, Any] | None = None  # how its training rows were selected
+
+
+def _id(run: Run, rows: pl.DataFrame) -> str:
+    return digest("release", run.run_id, row_digest(rows))
 
 
 def _share(root_id: str) -> float:
     return int.from_bytes(hashlib.blake2b(root_id.encode(), digest_size=8).digest()) / 2**64
 
 
-def _freeze(
-    run: Run, parts: list[Partition], chosen: pl.DataFrame, gates: list[Gate]
+def _frozen(
+    run: Run, parts: list[Partition], curation: Curation, drafts: list[Draft]
 ) -> dict[str, pl.DataFrame]:
-    rows = row_digest(chosen)
-    release_id = digest("release", run.run_id, rows)
-    folder = Path("releases") / release_id
-    models = chosen["model"].drop_nulls().unique().sort().to_list()
+    """Write the files and the cards; rows of `release` and of `member`."""
+    rows = [_freeze(run, parts, draft, judge_gates(run, parts, draft.rows, curation)) for draft in drafts]
+    members = [
+        draft.rows.select("sample_id", "split").with_columns(
+            release_id=pl.lit(draft.release_id), run_id=pl.lit(run.run_id)
+        )
+        for draft in drafts
+    ]
+    return {"release": pl.DataFrame(rows, schema=polars_schema("release")), "member": pl.concat(members)}
+
+
+def _freeze(run: Run, parts: list[Partition], draft: Draft, gates: list[Gate]) -> dict[str, Any]:
+    folder = Path("releases") / draft.release_id
+    models = draft.rows["model"].drop_nulls().unique().sort().to_list()
+    control_of = (draft.how or {}).get("control_of")
     row = {
-        "release_id": release_id,
+        "release_id": draft.release_id,
         "run_id": run.run_id,
-        "name": run.name,
+        "name": f"{run.name}/control" if control_of else run.name,
         "edition": run.edition,
         "model": " + ".join(models) or None,
-        "n_train": chosen.filter(pl.col("split") == "train").height,
-        "n_heldout": chosen.filter(pl.col("split") == "heldout").height,
+        "n_train": draft.rows.filter(pl.col("split") == "train").height,
+        "n_heldout": draft.rows.filter(pl.col("split") == "heldout").height,
         "passed": all(gate.passed for gate in gates if gate.blocks),
         "gates": [gate.model_dump() for gate in gates],
         "path": str(folder),
-        "row_digest": rows,
+        "row_digest": row_digest(draft.rows),
+        "selection": draft.how and canonical(draft.how).decode(),
+        "control_of": control_of,
     }
-    files = export(run.root / folder, chosen, card(run, parts, chosen, row))
-    row["files"] = [file.model_dump() for file in files]
-    members = chosen.select("sample_id", "split").with_columns(
-        release_id=pl.lit(release_id), run_id=pl.lit(run.run_id)
-    )
-    return {"release": pl.DataFrame([row], schema=polars_schema("release")), "member": members}
+    files = export(run.root / folder, draft.rows, card(run, parts, draft.rows, row))
+    return row | {"files": [file.model_dump() for file in files]}

@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from schemas.llm import OFFLINE
 from tasks.card import HONESTY
 from warehouse import connect
+from warehouse.copies import fetch, upload
 from warehouse.files import write_durably
 
 POINTS = 5_000  # of the map and the histograms: the bottom of the hash order, so a fair sample
@@ -50,6 +51,7 @@ def report(root: Path, release_id: str) -> Path:
     """Write reports/<release>.html; a report is always written anew, from what the warehouse holds."""
     path = root / "reports" / f"{release_id}.html"
     write_durably(path, page(root, release_id).encode())
+    upload(path)
     return path
 
 
@@ -137,7 +139,7 @@ def _inline(chart: Any) -> str:
 
 
 def _training_log(path: Path) -> pl.DataFrame:
-    return pl.read_ndjson(path) if path.exists() and path.stat().st_size else pl.DataFrame()
+    return pl.read_ndjson(path) if fetch(path) and path.stat().st_size else pl.DataFrame()
 
 
 def _cell(value: Any) -> str:

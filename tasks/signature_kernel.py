@@ -2,247 +2,243 @@
 
 What they compute, and what may not change without a new name, is in `tasks.shingles.contract`.
 
-Text is read 8 bytes at a time and words are found from bit masks, not byte by byte: on stories the byte loop
-was four times as slow, since the end of a word is a branch that no processor predicts. Everything that one
-text needs stays in the first-level cache. All of it is in one file because numba's cache only sees changes of
-this file.
+The floor is the multiplier: the 128 permutations of a shingle are 8 vectors of 16 products, sums and minima,
+16 cycles where vectors have 512 bits. So minima, multipliers and offsets stay in registers while the shingles
+of a text pass; all else is done 16 words or shingles or 64 bytes at a time, and in the shadow of the
+multiplier where that is possible. Texts are read where Arrow has them, without a copy. What one text needs
+stays in the first-level cache.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
-K = 128  # minima in a signature
+from tasks import hash_lanes, lanes
+from tasks.lanes import WIDTH, K
+from tasks.text_memory import Texts
+
+# First digits of the SHA-256 of files that are compiled into this one, the only one numba's cache sees.
+COMPILED_IN = {
+    "lanes": "42dabcafd0d1b643",
+    "hash_lanes": "2d62d59e24b3df65",
+    "text_memory": "3b1fff617238c190",
+}
+_MARKS = 1 << 14  # places for marks, twice; with all the rest they fit the first-level cache
+_SUSPECTS = 64  # shingles of a text that are looked up one by one
 
 _U8, _U32, _U64 = np.uint8, np.uint32, np.uint64
-_ZERO, _ONE, _SEVEN, _EIGHT, _HALF, _LAST, _WIDE = (_U64(n) for n in (0, 1, 7, 8, 32, 63, 64))
-_ALL = _U64(0xFFFFFFFFFFFFFFFF)
-_LOW7, _HIGH1, _GATHER = _U64(0x7F7F7F7F7F7F7F7F), _U64(0x8080808080808080), _U64(0x0102040810204080)
-_SEED, _MIX = _U64(0x9E3779B97F4A7C15), _U64(0xD6E8FEB86659FD93)
-_ROLL, _FINISH = _U64(0xC2B2AE3D27D4EB4F), _U64(0xFF51AFD7ED558CCD)
+_ZERO, _ONE, _EIGHT, _HALF, _LAST, _WIDE, _STEP = (_U64(n) for n in (0, 1, 8, 32, 63, 64, WIDTH))
+_ALL, _HIGH = _U64(0xFFFFFFFFFFFFFFFF), _U64(0x8080808080808080)
+_SEED, _MIX = hash_lanes.SEED, hash_lanes.MIX
 
 
 class Scratch(NamedTuple):
     """Memory that one text after the other uses."""
 
-    low: np.ndarray  # (bytes,) uint8, lower-cased letters, zero elsewhere
-    low8: np.ndarray  # the same memory, as uint64
-    bits: np.ndarray  # (bytes / 8,) uint8, one bit per byte of `low` that is not zero
-    bits8: np.ndarray  # the same memory, as uint64
     edges: np.ndarray  # int32, where words begin and end, by turns
     words: np.ndarray  # uint64
+    long: np.ndarray  # int32, which words have more than 8 bytes
     shingles: np.ndarray  # uint64
-    slots: np.ndarray  # uint64, hash table of the shingles seen
+    mixed: np.ndarray  # uint32, fmix32 of the shingles
+    marks: np.ndarray  # (2 * _MARKS,) uint8, the last of 255 texts that had such a shingle
+    suspects: np.ndarray  # (_SUSPECTS,) int64
 
 
 @njit(cache=True, nogil=True)
 def sign(
-    data: np.ndarray,
-    ends: np.ndarray,
-    n: int,
-    permutations: np.ndarray,
-    minima: np.ndarray,
-    counts: np.ndarray,
+    texts: Texts, n: int, rewritten: bool, permutations: np.ndarray, minima: np.ndarray, counts: np.ndarray
 ) -> None:
     """Signatures of many texts, written where the caller wants them.
 
     Args:
-        data: (bytes,) uint8, the texts one after the other.
-        ends: (m + 1,) int64, text i is data[ends[i]:ends[i + 1]]; m is at least 1.
+        texts: m texts, at least one.
         n: words per shingle.
-        permutations: (2, K) uint32, odd multipliers and offsets.
-        minima: (m, K) uint32, is filled; 2^32 - 1 throughout for a text without words.
-        counts: (m,) int64, is filled with the number of distinct shingles.
+        rewritten: whether all bytes that are not ASCII are part of words.
+        permutations: (2 * K,) uint32, odd multipliers and offsets.
+        minima: (m * K,) uint32, is filled; 2^32 - 1 throughout for a text without words.
+        counts: (m,) int64, is filled with the number of distinct shingles; -1 for a text that must be
+            rewritten first, whose minima are left as they are.
     """
-    scratch = _scratch(ends)
-    mixed = np.empty(len(scratch.shingles), np.uint32)
+    scratch = _scratch(texts.lengths)
+    mark = 0
     for i in range(len(counts)):
-        n_shingles = _shingle(data[ends[i] : ends[i + 1]], n, scratch)
-        counts[i] = _count_distinct(scratch.shingles, n_shingles, scratch.slots)
-        _fmix32(scratch.shingles, n_shingles, mixed)
-        _permute(mixed, n_shingles, permutations[0], permutations[1], minima[i])
+        mark += 1
+        if mark == 256:
+            scratch.marks[:] = 0
+            mark = 1
+        n_words = _find_words(texts.places[i], texts.lengths[i], rewritten, scratch.edges)
+        counts[i] = -1
+        if n_words >= 0:
+            _hash_words(texts.places[i], n_words, scratch)
+            n_shingles = _shingle(n_words, n, scratch)
+            repeated = _permute(n_shingles, _U8(mark), scratch, permutations, minima, _U64(i * K))
+            counts[i] = n_shingles - repeated
 
 
 @njit(cache=True, nogil=True)
-def shingle_sets(data: np.ndarray, ends: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct shingles of many texts, ascending: (m + 1,) int64 bounds and the uint64 hashes end to end."""
-    m = len(ends) - 1
-    scratch = _scratch(ends)
+def shingle_sets(texts: Texts, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct shingles of texts, ASCII or rewritten: (m + 1,) int64 bounds; uint64, ascending in each."""
+    m = len(texts.lengths)
+    scratch = _scratch(texts.lengths)
     bounds = np.zeros(m + 1, np.int64)
-    hashes = np.empty((ends[m] - ends[0]) // 2 + m, np.uint64)
+    hashes = np.empty(texts.lengths.sum() // 2 + m, np.uint64)
+    end = 0
     for i in range(m):
-        ordered = np.sort(scratch.shingles[: _shingle(data[ends[i] : ends[i + 1]], n, scratch)])
-        bounds[i + 1] = bounds[i]
-        for j in range(len(ordered)):
-            if j == 0 or ordered[j] != ordered[j - 1]:
-                hashes[bounds[i + 1]] = ordered[j]
-                bounds[i + 1] += 1
-    return bounds, hashes[: bounds[m]].copy()
+        n_words = _find_words(texts.places[i], texts.lengths[i], True, scratch.edges)
+        _hash_words(texts.places[i], n_words, scratch)
+        n_shingles = _shingle(n_words, n, scratch)
+        ordered = _ordered(scratch.shingles[:n_shingles], scratch.words)
+        for j in range(n_shingles):
+            hashes[end] = ordered[j]
+            end += j + 1 == n_shingles or ordered[j] != ordered[j + 1]
+        bounds[i + 1] = end
+    return bounds, hashes[: bounds[m]]
 
 
 @njit(cache=True, nogil=True)
-def normalise(data: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Words of many texts, each with a space behind it: (m + 1,) int64 bounds and the bytes end to end."""
-    m = len(ends) - 1
-    scratch = _scratch(ends)
-    bounds = np.zeros(m + 1, np.int64)
-    plain = np.empty(ends[m] - ends[0] + m, np.uint8)
-    for i in range(m):
-        at = bounds[i]
-        for word in range(_find_words(data[ends[i] : ends[i + 1]], scratch)):
-            for place in range(scratch.edges[2 * word], scratch.edges[2 * word + 1]):
-                plain[at] = scratch.low[place]
-                at += 1
-            plain[at] = 32  # a space, also behind the last word
-            at += 1
-        bounds[i + 1] = at
-    return bounds, plain[: bounds[m]].copy()
-
-
-@intrinsic
-def _lowest_bit(typing_context: Any, word: Any) -> Any:
-    """Place of the lowest set bit of a uint64, 64 when there is none."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.uint64(types.uint64), generate
+def _ordered(values: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """Hashes ascending: dealt by their highest bits, which few share, then moved up; a seventh of a sort."""
+    n = len(values)
+    bits = np.int64(np.ceil(np.log2(max(n, 2))))
+    shift = _U64(64 - bits)
+    ends = np.zeros(1 << bits, np.int32)
+    for value in values:
+        ends[value >> shift] += 1
+    if ends.max() > 32:  # one shingle many times
+        return np.sort(values)
+    end = 0
+    for i in range(1 << bits):
+        ends[i], end = end, end + ends[i]
+    ordered = room[:n]
+    for value in values:
+        ordered[ends[value >> shift]] = value
+        ends[value >> shift] += 1
+    for i in range(1, n):  # most of what must move moves one up: without a branch
+        low, high = ordered[i - 1], ordered[i]
+        ordered[i - 1], ordered[i] = min(low, high), max(low, high)
+    for i in range(1, n):
+        value, j = ordered[i], i
+        while j > 0 and ordered[j - 1] > value:
+            ordered[j] = ordered[j - 1]
+            j -= 1
+        ordered[j] = value
+    return ordered
 
 
 @njit(cache=True, nogil=True)
-def _scratch(ends: np.ndarray) -> Scratch:
-    longest = (ends[1:] - ends[:-1]).max()
-    low8 = np.zeros(longest // 64 * 8 + 9, np.uint64)  # one more word: `_load` reads past the last byte
-    bits8 = np.zeros(longest // 64 + 1, np.uint64)
-    most = longest // 2 + 1
+def _scratch(lengths: np.ndarray) -> Scratch:
+    longest = lengths.max()
+    words = longest // 2 + 1 + 2 * WIDTH  # vectors may go over the end
     return Scratch(
-        low8.view(np.uint8), low8, bits8.view(np.uint8), bits8, np.empty(longest + 2, np.int32),
-        np.empty(most, np.uint64), np.empty(most, np.uint64), np.empty(8 * most + 16, np.uint64),
+        np.empty(2 * words + 128, np.int32), np.empty(words, np.uint64), np.empty(words, np.int32),
+        np.empty(words, np.uint64), np.empty(words, np.uint32),
+        np.zeros(2 * _MARKS, np.uint8), np.empty(_SUSPECTS, np.int64),
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
-def _hash_words(text: np.ndarray, scratch: Scratch) -> int:
-    """Fill `scratch.words`; how many there are."""
-    n_words = _find_words(text, scratch)
-    for word in range(n_words):
-        place = _U64(scratch.edges[2 * word])
-        left = _U64(scratch.edges[2 * word + 1]) - place
+@njit(forceinline=True)
+def _find_words(text: int, length: int, rewritten: bool, edges: np.ndarray) -> int:
+    """Fill `edges`; how many words there are, -1 if the text must be rewritten."""
+    found = carry = place = foreign = _ZERO
+    while place <= _U64(length):
+        letters = lanes.word_bytes(text + place, _U64(length) - place)
+        foreign |= lanes.foreign_bytes(text + place) & letters
+        changes = letters ^ ((letters << _ONE) | carry)
+        carry = letters >> _LAST
+        if lanes.packs():
+            lanes.put_places(changes, place, edges, found)
+            found += lanes.ones(changes)
+        else:
+            while changes != _ZERO:
+                edges[found] = place + lanes.lowest_bit(changes)
+                found += _ONE
+                changes &= changes - _ONE
+        place += _WIDE
+    return -1 if foreign != _ZERO and not rewritten else np.int64(found >> _ONE)
+
+
+@njit(forceinline=True)
+def _hash_words(text: int, n_words: int, scratch: Scratch) -> None:
+    """Fill `scratch.words`: 16 at a time by their first 8 bytes, then the longer ones one by one."""
+    word = n_long = _ZERO
+    while word < _U64(n_words):
+        left = _U64(n_words) - word
+        n_long = hash_lanes.hash_16(text, scratch.edges, word, left, scratch.words, scratch.long, n_long)
+        word += _STEP
+    for i in range(n_long):
+        word = _U64(scratch.long[i])
+        place, stop = text + _U64(scratch.edges[word + word]), text + _U64(scratch.edges[word + word + _ONE])
         h = _SEED
-        while left > _EIGHT:
-            h = _mix(h ^ _load(scratch.low8, place), _MIX)
+        while stop - place > _EIGHT:
+            h = _mix(h ^ _lower(lanes.load(place)), _MIX)
             place += _EIGHT
-            left -= _EIGHT
-        tail = _load(scratch.low8, place) & (_ALL >> (_WIDE - left * _EIGHT))
+        tail = _lower(lanes.load(place)) & (_ALL >> ((_EIGHT - (stop - place)) * _EIGHT))
         scratch.words[word] = _mix(h ^ tail, _MIX)
-    return n_words
 
 
-@njit(cache=True, nogil=True)
-def _find_words(text: np.ndarray, scratch: Scratch) -> int:
-    """Fill `scratch.edges`; how many words there are."""
-    n_masks = len(text) // 64 + 1
-    _lower(text, n_masks * 64, scratch.low)
-    for j in range(n_masks * 8):
-        x = scratch.low8[j]
-        filled = (((x & _LOW7) + _LOW7) | x) & _HIGH1  # highest bit of each byte that is not zero
-        scratch.bits[j] = _U8(((filled >> _SEVEN) * _GATHER) >> _U64(56))
-    found = 0
-    carry = _ZERO
-    for j in range(n_masks):
-        mask = scratch.bits8[j]
-        changes = mask ^ ((mask << _ONE) | carry)
-        carry = mask >> _LAST
-        while changes != _ZERO:
-            scratch.edges[found] = 64 * j + np.int64(_lowest_bit(changes))
-            found += 1
-            changes &= changes - _ONE
-    return found // 2
+@njit(forceinline=True)
+def _lower(block: int) -> int:
+    """8 bytes: ASCII letters lower-case; bytes that are not part of a word may change."""
+    return block | ((~block & _HIGH) >> _U64(2))
 
 
-@njit(cache=True, nogil=True)
-def _lower(text: np.ndarray, padded: int, low: np.ndarray) -> None:
-    """Lower-case letters of words, zero for all else and behind the end; all uint8, so that it vectorises."""
-    for i in range(len(text)):
-        c = text[i]
-        c = _U8(c | _U8(32)) if _U8(c - _U8(65)) < _U8(26) else c
-        kept = (_U8(c - _U8(97)) < _U8(26)) | (_U8(c - _U8(48)) < _U8(10)) | (c >= _U8(128))
-        low[i] = c if kept else _U8(0)
-    low[len(text) : padded] = 0
-
-
-@njit(cache=True, nogil=True)
-def _load(low8: np.ndarray, place: int) -> int:
-    """The 8 bytes from a place on, which need not be a multiple of 8."""
-    shift = (place & _SEVEN) * _EIGHT
-    word = place >> _U64(3)
-    return (low8[word] >> shift) | ((low8[word + _ONE] << _ONE) << (_LAST - shift))
-
-
-@njit(cache=True, nogil=True)
+@njit(forceinline=True)
 def _mix(x: int, multiplier: int) -> int:
     x = x * multiplier
     return x ^ (x >> _HALF)
 
 
-@njit(cache=True, nogil=True)
-def _shingle(text: np.ndarray, n: int, scratch: Scratch) -> int:
-    """Fill `scratch.shingles`; how many there are, repeated ones included."""
-    n_words = _hash_words(text, scratch)
+@njit(forceinline=True)
+def _shingle(n_words: int, n: int, scratch: Scratch) -> int:
+    """Fill `scratch.shingles` and `scratch.mixed`; how many there are, repeated ones included."""
     n_shingles = max(min(1, n_words), n_words - n + 1)
-    shingles = scratch.shingles[:n_shingles]
-    shingles[:] = scratch.words[:n_shingles]
-    for j in range(1, min(n, n_words)):  # not rolled word by word: this way round it vectorises
-        later = scratch.words[j : j + n_shingles]
-        for i in range(n_shingles):
-            shingles[i] = shingles[i] * _ROLL + later[i]
-    for i in range(n_shingles):
-        shingles[i] = _mix(shingles[i], _FINISH)
+    at = _ZERO
+    while at < _U64(n_shingles):
+        rolled = hash_lanes.words_from(scratch.words, at)
+        for j in range(1, min(n, n_words)):
+            rolled = hash_lanes.append(rolled, hash_lanes.words_from(scratch.words, at + _U64(j)))
+        hash_lanes.put_shingles(rolled, scratch.shingles, scratch.mixed, at)
+        at += _STEP
     return n_shingles
 
 
-@njit(cache=True, nogil=True)
-def _count_distinct(shingles: np.ndarray, n: int, slots: np.ndarray) -> int:
-    """Distinct values by open addressing; zero marks a free slot, so the hash 0 counts as 1."""
-    size = 16
-    while size < 4 * n:  # most slots stay free, so that collisions are rare
-        size *= 2
-    slots[:size] = 0
-    mask = _U64(size - 1)
-    distinct = 0
-    for i in range(n):
-        value = max(shingles[i], _ONE)
-        slot = value & mask
-        while slots[slot] != _ZERO and slots[slot] != value:
-            slot = (slot + _ONE) & mask
-        distinct += slots[slot] == _ZERO
-        slots[slot] = value
-    return distinct
+@njit(forceinline=True)
+def _permute(
+    n_shingles: int, mark: int, scratch: Scratch, permutations: np.ndarray, minima: np.ndarray, row: int
+) -> int:
+    """Fill minima[row:row + K]; how many shingles equal an earlier one.
+
+    Each shingle leaves two marks, at two places that its bits say; only one that meets both can be a repeated
+    one. That is done here because the processor does it while it waits for the multiplier.
+    """
+    a, b = lanes.numbers(permutations, _ZERO), lanes.numbers(permutations, _U64(K))
+    least = lanes.most()
+    met = at = _ZERO
+    while at < _U64(n_shingles):
+        least = lanes.permute(least, a, b, scratch.mixed, at)
+        one = scratch.shingles[at] & _U64(_MARKS - 1)
+        other = _U64(_MARKS) + ((scratch.shingles[at] >> _HALF) & _U64(_MARKS - 1))
+        if (scratch.marks[one] ^ mark) | (scratch.marks[other] ^ mark) == 0:  # `and` would be a branch more
+            scratch.suspects[min(met, _U64(_SUSPECTS - 1))] = at
+            met += _ONE
+        scratch.marks[one] = scratch.marks[other] = mark
+        at += _ONE
+    lanes.put_numbers(minima, row, least)
+    return _repeated(scratch.shingles, n_shingles, scratch.suspects, np.int64(met)) if met != _ZERO else 0
 
 
 @njit(cache=True, nogil=True)
-def _fmix32(shingles: np.ndarray, n: int, mixed: np.ndarray) -> None:
-    """MurmurHash3's finaliser, which datasketch applies to every hash before it permutes."""
-    for i in range(n):
-        x = _U32(shingles[i])
-        x = _U32((x ^ (x >> _U32(16))) * _U32(0x85EBCA6B))
-        x = _U32((x ^ (x >> _U32(13))) * _U32(0xC2B2AE35))
-        mixed[i] = _U32(x ^ (x >> _U32(16)))
-
-
-@njit(cache=True, nogil=True)
-def _permute(mixed: np.ndarray, n: int, a: np.ndarray, b: np.ndarray, minima: np.ndarray) -> None:
-    """Minima of a * x + b mod 2^32; four values at a time, so that a and b are read a quarter as often."""
-    minima[:] = 0xFFFFFFFF
-    for j in range(0, n - 3, 4):
-        p, q, r, s = mixed[j], mixed[j + 1], mixed[j + 2], mixed[j + 3]
-        for k in range(K):
-            left = min(_U32(a[k] * p + b[k]), _U32(a[k] * q + b[k]))
-            right = min(_U32(a[k] * r + b[k]), _U32(a[k] * s + b[k]))
-            minima[k] = min(minima[k], min(left, right))
-    for j in range(n // 4 * 4, n):
-        for k in range(K):
-            minima[k] = min(minima[k], _U32(a[k] * mixed[j] + b[k]))
+def _repeated(shingles: np.ndarray, n_shingles: int, suspects: np.ndarray, met: int) -> int:
+    """How many shingles equal an earlier one, given those that may, unless they are too many."""
+    if met > _SUSPECTS:
+        ordered = np.sort(shingles[:n_shingles])
+        return (ordered[1:] == ordered[:-1]).sum()
+    repeated = 0
+    for suspect in suspects[:met]:
+        found = at = _ZERO
+        while at < _U64(suspect):
+            found |= hash_lanes.equal_16(shingles, at, _U64(suspect))
+            at += _STEP
+        repeated += found != _ZERO
+    return repeated

@@ -12,6 +12,7 @@ from tasks.export import FORMS, SPLITS
 from tasks.input_files import expand_inputs
 from tasks.pool import SEEDS
 from tasks.records import Bad
+from warehouse.copies import fetch_folder, folders
 
 
 class Reading(NamedTuple):
@@ -114,8 +115,8 @@ def is_of_release(path: Path) -> bool:
 def _file_or_release(name: str, root: Path) -> str:
     if Path(name).exists() or not name.isalnum():
         return name
-    found = sorted((root / "releases").glob(f"{name}*"))
+    found = [each for each in folders(root / "releases") if each.name.startswith(name)]
     if len(found) > 1:
         names = [each.name for each in found[:5]]
         raise BadInput(f"--source {name}: {len(found)} releases begin so: {names}")
-    return str(found[0]) if found else name
+    return str(fetch_folder(found[0])) if found else name

@@ -33,6 +33,10 @@ class Moments:
         """The sums over both sets."""
         return Moments(self.n + other.n, self.first + other.first, self.second + other.second)
 
+    def __sub__(self, other: "Moments") -> "Moments":
+        """The sums without those of a subset; sums of float64 keep some 1e-16 of what was there before."""
+        return Moments(self.n - other.n, self.first - other.first, self.second - other.second)
+
 
 def unit(vectors: np.ndarray) -> np.ndarray:
     """The rows of (n, d) as float64 rows of length 1.
@@ -118,13 +122,17 @@ def vendi(vectors: np.ndarray | Moments, q: float = 1.0) -> float | None:
     return float(np.sum(eigenvalues**q)) ** (1 / (1 - q))
 
 
-def estimates(vectors: np.ndarray) -> dict[str, Estimate]:
-    """mean_cosine, squared_cosine, vs2_unbiased and vendi of (n, d) rows with intervals, in two passes.
+def estimates(vectors: np.ndarray, whole: Moments | None = None) -> dict[str, Estimate]:
+    """mean_cosine, squared_cosine, vs2_unbiased and vendi with intervals.
 
-    Each is a smooth function of row averages: the intervals come from the influence of every row, by the
+    Each is a smooth function of row averages: the intervals come from the influence of rows, by the
     jackknife of a U-statistic of degree 2 (Arvesen 1969) or, for Vendi, by the derivative of the entropy.
+
+    Args:
+        vectors: (n, d) rows; with `whole`, a fair sample of the set, of which only intervals are made.
+        whole: the sums over the set; None for those of the rows.
     """
-    s = moments(vectors)
+    s = moments(vectors) if whole is None else whole
     logarithm = _logarithm(s)
     columns = [
         (rows @ s.first, np.einsum("ij,ij->i", rows @ s.second, rows), _quadratic(rows, logarithm))
@@ -138,7 +146,7 @@ def estimates(vectors: np.ndarray) -> dict[str, Estimate]:
         "mean_cosine": around(mean_cosine(s), _pair_se(cosines, s.n), s.n, (-1.0, 1.0)),
         "squared_cosine": c2,
         "vs2_unbiased": _inverse(vs2_unbiased(s), c2),
-        "vendi": _exponential(vendi(s), surprises),
+        "vendi": _exponential(vendi(s), surprises, s.n),
     }
 
 
@@ -153,10 +161,11 @@ def _blocks(vectors: np.ndarray) -> Iterator[np.ndarray]:
 
 def _pair_se(sums: np.ndarray, n: int) -> float:
     """Jackknife standard error of a mean over pairs, from each row's sum over all rows including itself."""
-    if n < 3:
+    if n < 3 or len(sums) < 3:
         return math.inf
     means = (np.asarray(sums) - 1) / (n - 1)
-    return 2 * math.sqrt((n - 1) / n * float(np.sum((means - means.mean()) ** 2))) / (n - 2)
+    scatter = n * float(np.mean((means - means.mean()) ** 2))
+    return 2 * math.sqrt((n - 1) / n * scatter) / (n - 2)
 
 
 def _logarithm(s: Moments) -> np.ndarray:
@@ -177,9 +186,8 @@ def _inverse(value: float | None, c2: Estimate) -> Estimate:
     return Estimate(value, c2.n, 1 / c2.high if c2.high else None, high)
 
 
-def _exponential(value: float | None, surprises: np.ndarray) -> Estimate:
-    n = len(surprises)
-    if value is None or n < 3:
+def _exponential(value: float | None, surprises: np.ndarray, n: int) -> Estimate:
+    if value is None or len(surprises) < 3:
         return Estimate(value, n)
     factor = math.exp(Z * float(np.std(surprises, ddof=1)) / math.sqrt(n))
     return Estimate(value, n, max(1.0, value / factor), value * factor)

@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import inspect
 import json
 import os
 import signal
@@ -9,11 +10,14 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from objects_server import ObjectsServer
 
+from schemas.settings import Settings
 from warehouse.run import begin
 
 settings.register_profile("ours", deadline=None)  # two busy cores: a slow example is no failure
@@ -22,6 +26,7 @@ settings.load_profile("ours")
 atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
+YOURS = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 
 
@@ -268,3 +273,25 @@ def root(tmp_path, monkeypatch, prefect_server):
     """The folder of a warehouse that flows of this test write into."""
     monkeypatch.setenv("SEEDLOOM_ROOT", str(tmp_path / "warehouse"))
     return tmp_path / "warehouse"
+
+
+@pytest.fixture
+def store(monkeypatch, tmp_path):
+    """An object store on loopback with the bucket `bucket`; the environment names it and its credentials."""
+    server = ObjectsServer("bucket")
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SEEDLOOM_WORK", str(tmp_path / "work"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["s3", "gs"])
+def remote(request, store):
+    """The root of a warehouse in that bucket; of S3_TEST_URL, with your AWS_ variables, when that is set."""
+    yours = os.environ.get("S3_TEST_URL") if request.param == "s3" else None
+    if yours:
+        if "store" in inspect.signature(request.function).parameters:
+            pytest.skip("looks into our own store")
+        os.environ.update(YOURS)
+    return Settings(root=f"{yours or f'{request.param}://bucket'}/{uuid.uuid4().hex}").root

@@ -8,6 +8,7 @@ import polars as pl
 from given import row
 
 from tasks.encoder import Encoder
+from tasks.encoders.batches import Prepared
 from tasks.labelled_files import ROWS, key_of
 from tasks.labelled_sets import Sets
 from warehouse.parts import polars_schema
@@ -55,15 +56,14 @@ class Feelings:
     def __init__(self):
         self.asked = []
 
-    def encode(self, texts, batch_size, **_):
-        self.asked += texts
-        return np.array([self._vector(text) for text in texts])
+    budget, at_once = 4096, 1
 
-    def tokenizer(self, texts, **_):
-        return {"input_ids": [text.split() for text in texts]}
+    def prepare(self, texts):
+        return [Prepared(text, len(text), False) for text in texts]
 
-    def parameters(self):
-        return []
+    def forward(self, items):
+        self.asked += items
+        return np.array([self._vector(text) for text in items])
 
     @staticmethod
     def _vector(text):
@@ -73,10 +73,10 @@ class Feelings:
 
 def feelings():
     model = Feelings()
-    return Encoder("feelings@1/fake/float32", model, 256)
+    return Encoder("feelings@1/fake/float32", model, 4)
 
 
-def plant(root, made, name="rel", passed=True, vectors=None, recipe="labelled"):
+def plant(root, made, name="rel", passed=True, vectors=None, recipe="labelled", control_of=None):
     """Commit a release of (text, label, split); a label None is a sample without one. Vectors: {encoder: rows}."""
     run = begin(root, "corpus", name, "first", {})
     ids = [f"{name}-{i:04}" for i in range(len(made))]
@@ -102,7 +102,7 @@ def plant(root, made, name="rel", passed=True, vectors=None, recipe="labelled"):
     ]
     release = row(
         "release", release_id=name, run_id=run.run_id, name=recipe, edition="first", n_train=1, n_heldout=1,
-        passed=passed, gates=[], path="p", files=[], row_digest="d",
+        passed=passed, gates=[], path="p", files=[], row_digest="d", control_of=control_of,
     )  # fmt: skip
     frames = {
         "sample": pl.DataFrame(samples, schema=polars_schema("sample")),

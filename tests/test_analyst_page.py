@@ -62,11 +62,17 @@ def corpus(run_id):
     drop = near | {"sample_id": "two", "keep": False, "score": 0.9, "witness_id": "one", "reason": "J 0.9"}
     measured = [{"scope": s, "scope_id": i, "metric": m} for s, i in scopes(run_id) for m in METRICS]
     measured.append({"scope": "run", "scope_id": run_id, "metric": "estimated_requests"})
+    measured += [{"scope": "lineage", "scope_id": "tales", "metric": metric} for metric in METRICS]
     return {
         "sample": [{"sample_id": "tree", "root_id": "tree", "recipe": "tales", "final": False}, *stories],
         "call": [{"request_id": "call", "recipe": "tales", "n_completion_tokens": 3}],
         "verdict": [{"sample_id": "one", "score": 0.6, **near}, drop],
         "embedding": [{"sample_id": "one", "encoder": "e", "vector": [1.0, 0.0]}],
+        "tally": [{"recipe": "tales", "statistic": "texts", "item": "n"}],
+        "neighbour": [
+            {"sample_id": "one", "encoder": "e", "kind": kind, "cosine": 0.5, "neighbour_id": "two"}
+            for kind in ("prior", "all")
+        ],
         "metric": [{"value": 0.5, "low": 0.4, "high": 0.6, **row} for row in measured],
         "release": [{"release_id": "release", "gates": [gate]}],
         "member": [{"release_id": "release", "sample_id": "one"}],

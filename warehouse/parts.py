@@ -2,7 +2,8 @@
 
 import hashlib
 import io
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from pathlib import Path
 
 import duckdb
@@ -10,10 +11,15 @@ import polars as pl
 
 from schemas.errors import SeedloomError
 from schemas.partition import Partition
+from schemas.place import shown
 from schemas.tables import Table, tables
+from warehouse.bucket import get, is_remote, size_of
+from warehouse.copies import upload
 from warehouse.files import TEMPORARY, sha256_of, write_durably
 
+FETCHERS = 8  # parts that are fetched at once: each is whole in memory for a moment
 ROW_GROUP = 20_000  # rows; a reader's buffer is row group x columns x threads
+_LIKE_NOISE = ("signature",)  # hashes: zstd saves a sixth of the bytes and costs five times the writing
 
 
 class BadRows(ValueError):
@@ -34,27 +40,66 @@ def write_part(root: Path, run_id: str, table: str, frame: pl.DataFrame) -> Part
     if not frame.height:
         raise BadRows(f"table {table}: a part holds at least one row")
     buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", compression_level=3, row_group_size=ROW_GROUP)
+    compression, level = ("uncompressed", None) if table in _LIKE_NOISE else ("zstd", 3)
+    frame.write_parquet(buffer, compression=compression, compression_level=level, row_group_size=ROW_GROUP)
     data = buffer.getvalue()
     sha256 = hashlib.sha256(data).hexdigest()
     path = f"data/{table}/run={run_id}/part-{sha256[:32]}.parquet"
     part = Partition(table=table, path=path, rows=frame.height, bytes=len(data), sha256=sha256)
     if not is_intact(root, part):
         write_durably(root / path, data)
+        upload(root / path)
     return part
 
 
-def read_part(root: Path, part: Partition) -> pl.DataFrame:
-    """The rows of a part, in the declared column types.
+def read_part(
+    root: Path, part: Partition, columns: list[str] | None = None, rows: tuple[int, int] | None = None
+) -> pl.DataFrame:
+    """The rows of a part, in the declared column types; all columns, or these in this order.
+
+    Args:
+        root: the warehouse.
+        part: what to read.
+        columns: names of columns.
+        rows: only these, as first row and number of rows: row groups that hold none of them are not read.
 
     Raises:
         DamagedPart: when the file is gone or no Parquet file of this table.
     """
+    schema = polars_schema(part.table)
+    fetch_part(root, part)
     try:
-        return pl.read_parquet(root / part.path, schema=polars_schema(part.table), glob=False)
+        scan = pl.scan_parquet(root / part.path, schema=schema, glob=False, missing_columns="insert")
+        return (scan.slice(*rows) if rows else scan).select(columns or list(schema)).collect()
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
-        raise DamagedPart(f"part {part.path} of {root} cannot be read: {reason}") from error
+        raise DamagedPart(f"part {part.path} of {shown(root)} cannot be read: {reason}") from error
+
+
+def fetch_part(root: Path, part: Partition) -> None:
+    """See to it that a part of a warehouse in a bucket has a copy here; a local one is left as it is.
+
+    Raises:
+        DamagedPart: when the object is gone or altered.
+    """
+    path = root / part.path
+    if not is_remote(root) or path.is_file():
+        return
+    found = get(path)
+    if found is None or hashlib.sha256(found.data).hexdigest() != part.sha256:
+        raise _damaged(root, part)
+    write_durably(path, found.data)
+
+
+def fetch_parts(root: Path, parts: list[Partition]) -> None:
+    """See to it that parts of a warehouse in a bucket have copies here, several at a time.
+
+    Raises:
+        DamagedPart: when an object is gone or altered.
+    """
+    if is_remote(root):
+        with ThreadPoolExecutor(FETCHERS) as pool:
+            list(pool.map(partial(fetch_part, root), parts))
 
 
 def verify_part(root: Path, part: Partition) -> None:
@@ -64,13 +109,33 @@ def verify_part(root: Path, part: Partition) -> None:
         DamagedPart: when the file is gone or altered.
     """
     if not is_intact(root, part):
-        raise DamagedPart(f"part {part.path} of {root} is missing or differs from its SHA-256 {part.sha256}")
+        raise _damaged(root, part)
 
 
 def is_intact(root: Path, part: Partition) -> bool:
-    """Whether the file of a part is there and has its SHA-256."""
+    """Whether the file of a part is there and has its SHA-256; in a bucket the object, and a copy of it."""
     path = root / part.path
+    if is_remote(root):
+        return size_of(path) == part.bytes and _has_copy(root, part)
     return path.is_file() and sha256_of(path) == part.sha256
+
+
+def _has_copy(root: Path, part: Partition) -> bool:
+    """Whether there is a copy with the SHA-256 of the part; a damaged copy is fetched anew."""
+    path = root / part.path
+    if path.is_file() and sha256_of(path) != part.sha256:
+        path.unlink()
+    try:
+        fetch_part(root, part)
+    except DamagedPart:
+        return False
+    return True
+
+
+def _damaged(root: Path, part: Partition) -> DamagedPart:
+    return DamagedPart(
+        f"part {part.path} of {shown(root)} is missing or differs from its SHA-256 {part.sha256}"
+    )
 
 
 def conform(table: str, frame: pl.DataFrame) -> pl.DataFrame:

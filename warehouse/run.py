@@ -7,8 +7,9 @@ before, by this process or by one that was killed. The folder is thrown away whe
 import datetime
 import json
 import logging
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from schemas.errors import BadInput, SeedloomError
 from schemas.ids import digest
 from schemas.partition import Partition
+from warehouse.bucket import create, delete, is_remote, under
+from warehouse.copies import fetch, upload, upload_folder
 from warehouse.files import write_durably
 from warehouse.manifest import Manifest, commit, locked, read_current
 from warehouse.parts import is_intact, read_part, write_part
@@ -27,6 +30,7 @@ logger = logging.getLogger("seedloom.warehouse")
 
 _progress = logging.getLogger("seedloom.progress")
 _PARTS = TypeAdapter(list[Partition])
+_WITH_FOLDERS = ("release", "checkpoint")  # tables whose rows name a folder of files in `path`
 
 
 class Run(BaseModel):
@@ -47,18 +51,21 @@ class Run(BaseModel):
         """Where the run keeps what it needs to be resumed."""
         return self.root / "runs" / self.run_id
 
-    def read(self, part: Partition) -> pl.DataFrame:
-        """The rows of a part."""
-        return read_part(self.root, part)
+    def read(self, part: Partition, columns: list[str] | None = None) -> pl.DataFrame:
+        """The rows of a part; all columns, or these."""
+        return read_part(self.root, part, columns)
 
     def once(
         self,
         stage: str,
         inputs: list[Partition],
         settings: dict[str, Any],
-        make: Callable[[], dict[str, pl.DataFrame]],
+        make: Callable[[], Mapping[str, pl.DataFrame | Iterable[pl.DataFrame]]],
     ) -> list[Partition]:
         """The parts of a stage for these inputs and settings, made only if they were not made before.
+
+        `make` gives the rows of each table: one frame, or several of which each becomes a part and is written
+        before the next is asked for, so that a stage of millions of rows holds few at a time.
 
         Parts that were found are read once to compare their SHA-256; a missing or damaged one is made anew.
 
@@ -71,26 +78,38 @@ class Run(BaseModel):
         if found is not None:
             return found
         _say(stage, more=1)
-        made = make().items()
-        parts = [write_part(self.root, self.run_id, table, frame) for table, frame in made if frame.height]
+        made = ((table, frame) for table, frames in make().items() for frame in _each(frames))
+        parts = [self._written(table, frame) for table, frame in made if frame.height]
         write_durably(ledger, _PARTS.dump_json(parts))
+        upload(ledger)  # so that another machine finds what this one has finished
         _say(stage, advance=1)
         return parts
 
-    def earlier(self, sql: str) -> pl.DataFrame:
-        """A query over the warehouse as it was when this run began, so that a resumed run sees the same."""
-        from warehouse.views import connect
+    def earlier(self, sql: str, **frames: pl.DataFrame) -> pl.DataFrame:
+        """A query over the warehouse as it was when this run began, so that a resumed run sees the same.
 
-        with connect(self.root, self.base_version) as connection:
-            return connection.sql(sql).pl()
+        `frames` are tables beside those of the warehouse, by name.
+        """
+        from warehouse.views import look
+
+        with look(self.root, self.base_version) as cursor:
+            for name, frame in frames.items():
+                cursor.register(name, frame)
+            return cursor.sql(sql).pl()
 
     def forget(self, parts: list[Partition]) -> None:
         """Remove parts that shall not be committed; a stage that needs one makes it again."""
         for part in parts:
             (self.root / part.path).unlink(missing_ok=True)
+        if is_remote(self.root):
+            delete([self.root / part.path for part in parts])
 
-    def commit(self, parts: list[Partition]) -> Manifest:
+    def commit(self, parts: list[Partition], without: Sequence[Partition] | None = None) -> Manifest:
         """Make the whole run visible and throw its folder away.
+
+        Args:
+            parts: all that it made.
+            without: of a run that judges samples of earlier ones: the parts whose place its parts take.
 
         Raises:
             BadRows: when two parts share a key.
@@ -98,17 +117,30 @@ class Run(BaseModel):
             BadInput: when the warehouse cannot be written.
         """
         row = write_part(self.root, self.run_id, "run", self._row())
-        manifest = commit(self.root, self.run_id, [*parts, row])
-        from warehouse.views import write_views_file
-
+        manifest = commit(self.root, self.run_id, [*parts, row], without)
         try:
-            write_views_file(self.root, manifest)
+            self._tell(manifest)
         except SeedloomError as error:  # the run is committed: a file for people with a GUI must not fail it
             logger.warning("%s; it will be renewed by the next run", error)
         shutil.rmtree(self.folder, ignore_errors=True)
         return manifest
 
+    def _tell(self, manifest: Manifest) -> None:
+        """What follows a commit and may fail: a file for people with a GUI; in a bucket, sweeping."""
+        from warehouse.views import write_views_file
+
+        if is_remote(self.root):
+            delete(under(self.folder))
+        else:
+            write_views_file(self.root, manifest)
+
+    def _written(self, table: str, frame: pl.DataFrame) -> Partition:
+        for path in frame["path"] if table in _WITH_FOLDERS else []:
+            upload_folder(self.root / path)  # before anybody can read of it
+        return write_part(self.root, self.run_id, table, frame)
+
     def _found(self, ledger: Path) -> list[Partition] | None:
+        fetch(ledger)
         try:
             parts = _PARTS.validate_json(ledger.read_bytes())
         except (FileNotFoundError, ValidationError):
@@ -134,7 +166,8 @@ def begin(root: Path, flow: str, name: str, edition: str, parameters: dict[str, 
     run_id = run_id_of(flow, name, edition, parameters)
     note = root / "runs" / run_id / "run.json"
     with locked(root / "WRITER.lock"):  # of two that begin at once, one finds what the other began
-        if note.exists():
+        if fetch(note):
+            os.utime(note)  # in use: by its age `warehouse.garbage` would take the run for abandoned
             return _begun(root, note)
         run = Run(
             root=root,
@@ -146,7 +179,10 @@ def begin(root: Path, flow: str, name: str, edition: str, parameters: dict[str, 
             base_version=read_current(root).version,
             started_at=_now(),
         )
-        write_durably(note, run.model_dump_json(exclude={"root"}).encode())
+        data = run.model_dump_json(exclude={"root"}).encode()
+        if is_remote(note) and not create(note, data) and fetch(note):
+            return _begun(root, note)  # another machine began it just now
+        write_durably(note, data)
         return run
 
 
@@ -158,6 +194,10 @@ def run_id_of(flow: str, name: str, edition: str, parameters: dict[str, Any]) ->
 def is_committed(root: Path, run_id: str) -> bool:
     """Whether a run is visible in the newest version."""
     return run_id in read_current(root).runs
+
+
+def _each(frames: pl.DataFrame | Iterable[pl.DataFrame]) -> Iterable[pl.DataFrame]:
+    return [frames] if isinstance(frames, pl.DataFrame) else frames
 
 
 def _begun(root: Path, note: Path) -> Run:

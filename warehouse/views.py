@@ -11,13 +11,18 @@ whole. A file that is renamed over fails now and then: `tests/bench/views_file.p
 
 import os
 import uuid
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from schemas.errors import BadInput, SeedloomError
+from schemas.partition import Partition
+from schemas.place import is_url, shown
+from schemas.settings import Settings
 from schemas.tables import Table, tables
+from warehouse.bucket import is_remote
 from warehouse.files import TEMPORARY, refusal, sync_folder
 from warehouse.manifest import Manifest, locked, read_current, read_version
 
@@ -34,10 +39,11 @@ def connect(root: Path | str = "data", version: int | None = None) -> duckdb.Duc
         BadInput: when there is no warehouse at `root`, or no such version.
         SeedloomError: when a part is missing or damaged.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise BadInput(f"no warehouse at {root}; make one with `seedloom corpus --root {root}`")
+    root = Settings(root=root).root if is_url(root) else Path(root)
     manifest = read_current(root) if version is None else read_version(root, version)
+    if not (manifest.version or root.is_dir()):
+        place = shown(root)
+        raise BadInput(f"no warehouse at {place}; make one with `seedloom corpus --root {place}`")
     connection = duckdb.connect(":memory:", config=_OFFLINE)
     try:
         define_views(connection, root, manifest)
@@ -47,14 +53,33 @@ def connect(root: Path | str = "data", version: int | None = None) -> duckdb.Duc
     return connection
 
 
+def look(root: Path, version: int) -> duckdb.DuckDBPyConnection:
+    """A cursor on one version, with temporary tables of its own: the views are made once in a process."""
+    snapshot = root / "snapshots" / f"{version:012d}.json"
+    return _views_on(root, version, snapshot.stat().st_mtime_ns if snapshot.exists() else 0).cursor()
+
+
+@lru_cache(maxsize=4)
+def _views_on(root: Path, version: int, written: int) -> duckdb.DuckDBPyConnection:
+    return connect(root, version)
+
+
 def define_views(connection: duckdb.DuckDBPyConnection, root: Path, manifest: Manifest) -> None:
     """Create a view for each table and each mart."""
+    parts = [part for parts in manifest.parts.values() for part in parts]
+    lazy = _lazy(connection, root, parts) if is_remote(root) else {}
     place = root.resolve()
     for name, table in tables().items():
-        files = [str(place / part.path) for part in manifest.parts.get(name, [])]
+        files = [lazy.get(part.path) or str(place / part.path) for part in manifest.parts.get(name, [])]
         connection.execute(f'CREATE VIEW "{name}" AS {_select(table, files)}')
     for mart in mart_files():
         connection.execute(f'CREATE VIEW "{mart.stem}" AS {mart.read_text("utf-8")}')
+
+
+def _lazy(connection: duckdb.DuckDBPyConnection, root: Path, parts: list[Partition]) -> dict[str, str]:
+    from warehouse.lazy_parts import lazy_parts  # which needs fsspec
+
+    return lazy_parts(connection, root, parts)
 
 
 def mart_files() -> list[Path]:
@@ -106,7 +131,7 @@ def _sql_type(kind: pa.DataType) -> str:
     if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
         return _sql_type(kind.value_type) + "[]"
     names = {"string": "VARCHAR", "int64": "BIGINT", "double": "DOUBLE", "bool": "BOOLEAN"}
-    return {**names, "uint32": "UINTEGER", "float": "FLOAT"}[str(kind)]
+    return {**names, "uint32": "UINTEGER", "float": "FLOAT", "binary": "BLOB"}[str(kind)]
 
 
 def _quoted(text: object) -> str:
@@ -114,7 +139,7 @@ def _quoted(text: object) -> str:
 
 
 def _unreadable(root: Path, manifest: Manifest, error: duckdb.Error) -> SeedloomError:
-    return SeedloomError(f"warehouse {root}, version {manifest.version}: {str(error).splitlines()[0]}")
+    return SeedloomError(f"warehouse {shown(root)}, version {manifest.version}: {str(error).splitlines()[0]}")
 
 
 def _version_of(file: Path) -> int:

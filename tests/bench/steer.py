@@ -77,8 +77,8 @@ def judged(run, name, made, among):
         verdicts += round_trip.fn(run, samples, checks.round_trip)
     if (label := run.parameters["unlucky"]) and samples:
         verdicts += run.once("unlucky", samples, {}, lambda: {"verdict": unlucky(run, samples, label)})
-    verdicts += exact.fn(run, samples, verdicts, among)
     signed = signatures.fn(run, samples, checks.shingle)
+    verdicts += exact.fn(run, samples, verdicts, signed, among)
     verdicts += minhash.fn(run, samples, verdicts, signed, 0.7, checks.shingle, among)
     return [*(part for part in made if part.table != "verdict"), *verdicts, *signed]
 

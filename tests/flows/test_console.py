@@ -1,9 +1,11 @@
+import io
 import json
 import logging
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from flows.console import Common, bars, clean, say
 from tasks.progress import Progress
@@ -15,10 +17,19 @@ def test_no_control_character_of_a_text_reaches_the_terminal(text):
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(0.123456, "0.1235"), (None, ""), ("[red]x", "\\[red]x"), ("\x1b[31mx", "\\[31mx")]
+    ("value", "shown"), [(0.123456, "0.1235"), (None, ""), ("[red]x", "\\[red]x"), ("\x1b[31mx", "[31mx")]
 )
 def test_values_are_shown_short_and_harmless(value, shown):
     assert clean(value) == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["\\[bold]x", "\\\\[link=a]x", "[/none] x", "a [b", "end\\", "[@click=f]x[/]"]
+)
+def test_a_text_cannot_speak_to_the_printer(text):
+    told = io.StringIO()
+    Console(file=told, force_terminal=True, color_system="truecolor", highlight=False).print(clean(text))
+    assert told.getvalue() == f"{text}\n"
 
 
 def test_json_is_one_document(capsys):

@@ -3,6 +3,7 @@ import importlib.util
 import pytest
 
 from flows.runner import THREADS, task_runner
+from flows.starting import started
 from schemas.errors import BadInput
 
 
@@ -17,3 +18,11 @@ def test_a_runner_whose_extra_is_missing_says_how_to_install_it(monkeypatch, kin
     monkeypatch.setenv("SEEDLOOM_RUNNER", kind)
     with pytest.raises(BadInput, match=rf"pip install seedloom\[{kind}\]"):
         task_runner()
+
+
+@pytest.mark.parametrize("kind", ["dask", "ray"])
+def test_a_cluster_without_a_server_is_refused_before_anything_starts(monkeypatch, kind):
+    monkeypatch.setenv("SEEDLOOM_RUNNER", kind)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with pytest.raises(BadInput, match="seedloom up"):
+        started(lambda: pytest.fail("the flow was started"))

@@ -6,7 +6,7 @@ from flows.summary import summary
 from warehouse.run import begin
 
 
-def commit(root, price):
+def commit(root, price, selection=None):
     """Three final samples, one of them dropped by two filters; two calls, one of them replayed."""
     run = begin(root, "corpus", "mine", "e", {})
     fixed = {
@@ -41,6 +41,7 @@ def commit(root, price):
     release = row(
         "release", release_id="rel", run_id=run.run_id, name="mine", edition="e", model="m", n_train=1, n_heldout=1,
         passed=True, gates=[], path="releases/rel", files=[], row_digest="d",
+        selection=selection,
     )  # fmt: skip
     metric = row("metric", run_id=run.run_id, scope="run", scope_id=run.run_id, metric="vs2_unbiased", value=12.345, n=2, low=11.0, high=13.0, version="1")  # fmt: skip
     tables = {"sample": samples, "verdict": verdicts, "call": calls, "release": release, "metric": metric}
@@ -74,3 +75,23 @@ def test_without_a_checkpoint_nothing_is_said_of_losses(tmp_path):
     commit(tmp_path / "w", None)
     assert "held-out loss before / after" not in facts(tmp_path / "w")
     assert "checkpoint" not in facts(tmp_path / "w")
+
+
+@pytest.mark.parametrize(
+    ("selection", "said"),
+    [
+        (
+            '{"select": "quota", "rows": 3, "candidates": 9, "control": "c0"}',
+            ("selected", "quota, 3 of 9 rows; random control c0"),
+        ),
+        ('{"select": "quota", "rows": 3, "candidates": 9, "control_of": "r0"}', ("random control of", "r0")),
+    ],
+)
+def test_a_selection_names_its_control_and_a_control_its_selection(tmp_path, selection, said):
+    commit(tmp_path / "w", None, selection)
+    assert said in facts(tmp_path / "w").items()
+
+
+def test_without_a_selection_nothing_is_said_of_one(tmp_path):
+    commit(tmp_path / "w", None)
+    assert not {"selected", "random control of"} & set(facts(tmp_path / "w"))

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from schemas.errors import BadInput
 from schemas.llm import LLM, OFFLINE
 from schemas.settings import Budget, Curation, Form, Settings, Storyteller, Training
 
@@ -119,7 +120,13 @@ def test_every_field_of_a_form_has_what_the_page_shows(form):
 def test_a_form_is_one_level_deep(form):
     for name, shape in form.model_json_schema()["properties"].items():
         kinds = [shape, *shape.get("anyOf", [])]
-        assert {kind.get("type", "string") for kind in kinds} <= {"string", "number", "integer", "null"}, name
+        assert {kind.get("type", "string") for kind in kinds} <= {
+            "string",
+            "number",
+            "integer",
+            "null",
+            "array",
+        }, name
 
 
 @FORMS
@@ -158,3 +165,22 @@ def test_values_out_of_range_are_refused(form, values):
     with pytest.raises(ValidationError) as caught:
         form(**values)
     assert [error["loc"] for error in caught.value.errors()] == [tuple(values)]
+
+
+def test_a_root_in_a_bucket_keeps_its_slashes_and_has_a_work_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("SEEDLOOM_WORK", str(tmp_path / "work"))
+    folder = tmp_path / "work" / "remote" / "s3+bucket+a+b"
+    assert Settings(root="s3://bucket/a/b").root == folder
+    monkeypatch.setenv("SEEDLOOM_ROOT", "s3://bucket/a/b/")
+    assert Settings().root == folder
+    monkeypatch.delenv("SEEDLOOM_ROOT"), monkeypatch.delenv("SEEDLOOM_WORK")
+    (tmp_path / "seedloom.toml").write_text('root = "gs://bucket"\nwork = "elsewhere"\n')
+    assert Settings().root == tmp_path / "elsewhere" / "remote" / "gs+bucket"
+    assert Settings(root=tmp_path / "data").root == tmp_path / "data"
+
+
+def test_a_root_with_a_password_is_refused_without_showing_it(monkeypatch):
+    monkeypatch.setenv("SEEDLOOM_ROOT", "s3://KEY:SECRET@bucket/x")
+    with pytest.raises(BadInput, match="credentials come from the environment") as refused:
+        Settings()
+    assert "SECRET" not in str(refused.value)

@@ -15,7 +15,7 @@ TURN = pa.struct([pa.field("role", TEXT, False), pa.field("content", TEXT, False
 
 def test_the_tables_of_the_design_are_there_under_their_names():
     expected = {"sample", "call", "verdict", "signature", "embedding", "metric", "release", "checkpoint"}
-    assert expected | {"member", "reject", "run"} == set(tables())
+    assert expected | {"member", "reject", "run", "neighbour", "moment", "tally"} == set(tables())
     assert all(table.__base__ is Table and name == table.__name__.lower() for name, table in tables().items())
 
 

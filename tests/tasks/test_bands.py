@@ -1,10 +1,10 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.bands import N_BANDS, Index, band_keys, buckets, expected_recall
+from tasks.bands import N_BANDS, band_keys, buckets, expected_recall, partnered, sketches
 from tasks.shingles import sign
 
 SIGNATURES = st.lists(st.lists(st.integers(0, 1), min_size=2, max_size=2), max_size=12)
@@ -12,7 +12,7 @@ SIGNATURES = st.lists(st.lists(st.integers(0, 1), min_size=2, max_size=2), max_s
 
 def few_values(rows):
     """Signatures of which bands 0 and 1 are one of two values each and the others are unique to the row."""
-    minhash = np.arange(len(rows) * 128, dtype=np.uint32).reshape(-1, 128) + np.uint32(10)
+    minhash = np.arange(len(rows), dtype=np.uint32)[:, None] + np.arange(10, 129 * 256, 256, np.uint32)[:128]
     for row, (a, b) in zip(minhash, rows, strict=True):
         row[:4], row[4:8] = a, [b, 1, 2, 3]
     return minhash
@@ -56,29 +56,43 @@ def test_keys_are_equal_where_the_four_minima_of_the_band_are():
         assert len(np.unique(band_keys(minhash, band))) == len(np.unique(rows, axis=0)) == 81
 
 
+@settings(max_examples=50)
 @given(SIGNATURES)
-def test_a_bucket_holds_all_rows_that_agree_in_a_band_and_no_others(rows):
-    made = buckets(few_values(rows))
+def test_two_rows_share_a_bucket_where_they_agree_in_a_band(rows):
+    sketch = sketches(few_values(rows))
+    made = buckets(sketch, cap=3)
     assert (made.of[:, 2:] == -1).all()
+    room = dict.fromkeys(range(len(made.bounds) - 1), 0)
     for band in (0, 1):
         for i, row in enumerate(rows):
             mates = [j for j, other in enumerate(rows) if other[band] == row[band]]
-            bucket = made.of[i, band]
             if len(mates) == 1:
-                assert bucket == -1
+                assert made.of[i, band] == -1
             else:
-                assert made.members[made.bounds[bucket] : made.bounds[bucket + 1]].tolist() == mates
-    assert made.bounds[-1] == len(made.members) == (made.of >= 0).sum()
+                assert np.flatnonzero(made.of[:, band] == made.of[i, band]).tolist() == mates
+                room[made.of[i, band]] = min(len(mates), 3)
+    assert np.diff(made.bounds).tolist() == list(room.values())
 
 
-@given(SIGNATURES, SIGNATURES, st.integers(1, 5), st.integers(1, 12))
-def test_the_earlier_rows_admitted_are_the_first_of_each_key_whatever_the_pages(new, earlier, most, page):
-    expected = np.zeros(len(earlier), bool)
-    for band in (0, 1):
-        for value in {row[band] for row in new}:
-            expected[[i for i, row in enumerate(earlier) if row[band] == value][:most]] = True
-    new, earlier = few_values(new), few_values(earlier)
-    earlier[:, 8:] += np.uint32(1_000_000)
-    index = Index(new, most)
-    pages = [index.admit(earlier[start : start + page]) for start in range(0, len(earlier), page)]
-    np.testing.assert_array_equal(np.concatenate([np.zeros(0, bool), *pages]), expected)
+@pytest.mark.parametrize("n_earlier", [0, 1, 3, 5, 60])
+@pytest.mark.parametrize("n_rows", [60, 40])
+def test_every_row_that_is_compared_was_said_to_have_a_partner(n_earlier, n_rows):
+    rng = np.random.default_rng(n_earlier)
+    sketch = rng.integers(0, 2, (60, 128), dtype=np.uint8)
+    agreement = (sketch[:, None] == sketch[None]).sum(axis=2)
+    shared = (sketch.reshape(60, 1, 32, 4) == sketch.reshape(1, 60, 32, 4)).all(axis=3).any(axis=2)
+    compared = (agreement >= 70) & shared & ~np.eye(60, dtype=bool)
+    compared[:n_earlier, :n_earlier] = False
+    rows = np.sort(rng.permutation(60)[:n_rows]).astype(np.uint32)
+    left_out = np.setdiff1d(np.arange(60), rows)
+    compared[left_out] = compared[:, left_out] = False
+    assert partnered(sketch, rows, n_earlier, 70, 100).tolist() == compared.any(axis=1).tolist()
+    assert (partnered(sketch, rows, n_earlier, 70, 1) >= compared.any(axis=1)).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
+def test_minima_that_agree_agree_in_the_sketch(left, right):
+    both = np.full((2, 128), left, np.uint32)
+    both[1] = right
+    same = (sketches(both)[0] == sketches(both)[1]).all()
+    assert same == (left % 256 == right % 256)

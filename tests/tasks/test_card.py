@@ -1,3 +1,5 @@
+import json
+
 import polars as pl
 import pytest
 from given import row
@@ -6,7 +8,7 @@ from schemas.llm import OFFLINE
 from tasks.card import card, table
 
 
-def make_card(run, model):
+def make_card(run, model, **release):
     dropped = row("verdict", sample_id="s", run_id="r", filter="minhash", keep=False)
     metric = row(
         "metric",
@@ -28,7 +30,7 @@ def make_card(run, model):
         run,
         parts,
         chosen,
-        {"release_id": "rel", "n_train": 1, "n_heldout": 0, "row_digest": "d", "gates": gates},
+        {"release_id": "rel", "n_train": 1, "n_heldout": 0, "row_digest": "d", "gates": gates, **release},
     )
 
 
@@ -51,6 +53,14 @@ def test_it_says_when_a_template_generator_wrote_the_texts(run, model, honest):
 def test_it_holds_no_clock_and_no_path(run):
     assert str(run.root) not in make_card(run, "m")
     assert run.started_at[:10] not in make_card(run, "m")
+
+
+@pytest.mark.parametrize(("tokens", "size"), [(None, "rows"), (500, "words")])
+def test_the_card_of_a_control_says_by_what_it_is_as_large_and_whose_metrics_these_are(run, tokens, size):
+    how = json.dumps({"select": "quota", "select_tokens": tokens, "rows": 1, "control_of": "other"})
+    text = make_card(run, "m", selection=how)
+    assert f"random control of release `other`: as many training {size} by chance" in text
+    assert "are those of all that the run kept, not of the selection" in text
 
 
 def test_a_cell_cannot_break_the_table():

@@ -1,3 +1,4 @@
+import polars as pl
 import pytest
 from given import row
 
@@ -6,13 +7,17 @@ from tasks.choice import choose_release, release_of_run
 from warehouse.run import begin
 
 
-def commit_release(root, release_id, passed=True):
+def commit_release(root, release_id, passed=True, control=None):
     run = begin(root, "corpus", "test", release_id, {})
     release = row(
         "release", release_id=release_id, run_id=run.run_id, name="n", edition="e", n_train=1, n_heldout=1,
         passed=passed, gates=[], path="p", files=[], row_digest="d",
     )  # fmt: skip
-    run.commit(run.once("release", [], {}, lambda: {"release": release}))
+    rows = release
+    if control:
+        beside = release.with_columns(release_id=pl.lit(control), control_of=pl.lit(release_id))
+        rows = pl.concat([release, beside.cast(release.schema)])
+    run.commit(run.once("release", [], {}, lambda: {"release": rows}))
     return run.run_id
 
 
@@ -58,3 +63,12 @@ def test_a_name_for_none_or_several_names_the_known_ones(root, name, n):
         commit_release(root, release_id)
     with pytest.raises(BadInput, match=rf"{n} releases match '{name}' .*\['aaa1', 'aaa2'\]"):
         choose_release(root, name)
+
+
+def test_a_control_is_taken_only_by_its_id(root):
+    run_id = commit_release(root, "sss", control="aac")
+    assert release_of_run(root, run_id).release_id == "sss"
+    assert choose_release(root, None).release_id == "sss"
+    commit_checkpoint(root, "sss")
+    assert choose_release(root, None) is None
+    assert choose_release(root, "aa").control_of == "sss"

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import coverage
+from tasks.lemma import realised
 
 NOUNS, VERBS = ["dog", "child", "box", "city"], ["run", "hope", "cry"]
 
@@ -124,3 +125,30 @@ def test_a_chosen_item_is_realised_by_the_text_that_was_made_of_it():
         coverage.look_up("A dog ran.", ["dog", "cat"]), {"topic": "rain", "x": 1}, ["topic", "x", "y"]
     )
     assert asked == (("dog", "cat", "rain"), (True, False, True))
+
+
+WORDS_ASKED = ["run", "hop", "cat", "ice cream", "3", "be", "good"]
+PIECES = [
+    "run",
+    "runt",
+    "Runs!",
+    "hopped",
+    "hope",
+    "cat's",
+    "concat",
+    "ice",
+    "cream",
+    "3",
+    "13",
+    "was",
+    "better",
+    "_",
+    "é",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=6), st.sampled_from([" ", "", "-", "_", ", "]))
+@settings(max_examples=300)
+def test_the_fast_look_up_of_ascii_texts_is_that_of_the_lemma_rules(pieces, between):
+    text = between.join(pieces)
+    assert coverage.look_up(text, WORDS_ASKED).found == tuple(realised(word, text) for word in WORDS_ASKED)

@@ -40,6 +40,7 @@ def test_the_funnel_counts_final_samples_at_each_step():
         "dropped_exact": 3,
         "dropped_idle": 0,
         "dropped_quality": 2,
+        "valid_share": 0.8,
     }
     assert found["kept_share"].low < 0.6 < found["kept_share"].high
 

@@ -146,6 +146,7 @@ def test_the_newest_release_with_labels_that_passed_is_taken_unless_one_is_named
     plant(root, MADE, name="good")
     plant(root, MADE, name="blocked", passed=False)
     plant(root, [(text, None, split) for text, _, split in MADE], name="later")
+    plant(root, MADE, name="random", control_of="good")
     assert choose_labelled(root, "").release_id == "good"
     assert choose_labelled(root, "block").release_id == "blocked"
     with pytest.raises(BadInput, match="0 releases match"):

@@ -30,9 +30,10 @@ def grams(text, n):
 def test_ngrams_are_those_of_a_sliding_window_and_never_cross_a_text(texts, n):
     brute = Counter(gram for text in texts for gram in grams(text, n))
     found = lexical.ngrams(texts, n)
-    assert sorted(np.bincount(found.types)) == sorted(brute.values())
+    assert sorted(c for c in np.bincount(found.types) if c) == sorted(brute.values())
     once = Counter(gram for text in texts for gram in set(grams(text, n)))
-    assert sorted(np.bincount(lexical.once_per_text(found).types)) == sorted(once.values())
+    counts = np.bincount(lexical.once_per_text(found).types)
+    assert sorted(c for c in counts if c) == sorted(once.values())
 
 
 @given(st.lists(TEXT, min_size=2, max_size=12))

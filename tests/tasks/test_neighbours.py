@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rouge_score import rouge_scorer
 
+from tasks import neighbours
 from tasks.neighbours import (
     bottom,
     cosine_quantile,
@@ -15,6 +16,7 @@ from tasks.neighbours import (
     rouge_to,
     share_above,
 )
+from tasks.rouge import rouge_l_matrix
 from tasks.spread import unit
 
 TEXTS = [
@@ -77,6 +79,21 @@ def test_the_nearest_by_rouge_agrees_with_the_rouge_score_package():
     found = nearest_rouge(TEXTS)
     assert found.similarity == pytest.approx(scores.max(axis=1))
     assert found.index[0] == 1
+
+
+def test_a_long_text_is_compared_with_all_others_and_not_with_itself(monkeypatch):
+    plain, compared = nearest_rouge(TEXTS), []
+
+    def spied(left, right):
+        compared.extend((a, b) for a in left for b in right if a)
+        return rouge_l_matrix(left, right)
+
+    monkeypatch.setattr(neighbours, "LONG", 6)
+    monkeypatch.setattr(neighbours, "TEXTS", 2)
+    monkeypatch.setattr(neighbours, "rouge_l_matrix", spied)
+    found = nearest_rouge(TEXTS)
+    assert np.array_equal(found.similarity, plain.similarity) and np.array_equal(found.index, plain.index)
+    assert compared and not [a for a, b in compared if a == b and len(a) > 6]
 
 
 def test_rouge_sees_texts_that_are_not_english():

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from schemas.classification import Classification
@@ -90,3 +92,37 @@ def test_a_classifier_is_asked_by_its_release_its_files_and_its_options():
         model_question("rel", Training()),
     ]
     assert len({each.run_id for each in (first, *others)}) == 5
+
+
+@pytest.mark.parametrize(
+    ("curation", "says"),
+    [
+        (
+            {"select": "quota"},
+            "select is 'quota' without a budget; give one of ['select_rows', 'select_tokens']",
+        ),
+        (
+            {"select_tokens": 5},
+            "select_tokens is 5, but select is 'all'; it may be one of ['greedy_diverse', ",
+        ),
+    ],
+)
+def test_a_selection_without_a_budget_and_a_budget_without_a_selection_are_refused(curation, says):
+    with pytest.raises(BadInput, match=re.escape(says)):
+        asked(curation=Curation(**curation))
+    with pytest.raises(BadInput, match=re.escape(says)):
+        curate_question("n", "c", None, 3, "e", Curation(**curation))
+    assert asked(curation=Curation(select="random", select_rows=5)).run_id != asked().run_id
+
+
+def test_an_evaluation_set_counts_by_what_it_holds_and_a_missing_one_is_refused(tmp_path):
+    file = tmp_path / "eval.jsonl"
+    file.write_text('{"text": "One."}\n')
+    curation = Curation(evaluation=[str(file)])
+    before = asked(curation=curation).run_id, curate_question("n", "c", None, 3, "e", curation).run_id
+    file.write_text('{"text": "Two."}\n')
+    after = asked(curation=curation).run_id, curate_question("n", "c", None, 3, "e", curation).run_id
+    assert before[0] != after[0] and before[1] != after[1]
+    file.unlink()
+    with pytest.raises(BadInput, match="no file"):
+        asked(curation=curation)

@@ -1,3 +1,5 @@
+import json
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -132,8 +134,75 @@ def test_the_same_run_frozen_twice_is_the_same_release(run, tmp_path):
     assert frozen(run, made(run))[0] == frozen(again, made(again))[0]
 
 
+def both(run, parts, **curation):
+    """The selected release and its control, with the ids of their members by side."""
+    asked = Curation(min_train=1, heldout=0.3, **curation)
+    rows = {part.table: run.read(part) for part in release.fn(run, parts, ["mine"], asked, "false")}
+    found = []
+    for row in rows["release"].sort("control_of", nulls_last=False).to_dicts():
+        members = rows["member"].filter(pl.col("release_id") == row["release_id"])
+        sides = {
+            side: set(members.filter(pl.col("split") == side)["sample_id"]) for side in ("train", "heldout")
+        }
+        found.append((row, sides))
+    return found
+
+
+def test_a_selection_is_frozen_with_a_random_control_of_its_size_and_its_held_out_side(run):
+    (row, sides), (control, by_chance) = both(run, made(run, 60), select="quota", select_rows=20)
+    whole, members = frozen(run, made(run, 60))
+    assert row["control_of"] is None
+    assert control["control_of"] == row["release_id"]
+    assert (row["name"], control["name"]) == ("test", "test/control")
+    assert row["n_train"] == control["n_train"] == len(sides["train"]) == len(by_chance["train"]) == 20
+    heldout = set(members.filter(pl.col("split") == "heldout")["sample_id"])
+    assert sides["heldout"] == by_chance["heldout"] == heldout
+    assert sides["train"] != by_chance["train"]
+    assert whole["selection"] is None
+
+
+def test_a_selection_and_its_control_have_files_and_cards_that_name_each_other(run):
+    (row, _), (control, _) = both(run, made(run), select="random", select_rows=9)
+    for one, other in ((row, control), (control, row)):
+        files = {file["path"]: file["rows"] for file in one["files"]}
+        assert files["text/train.parquet"] == 9
+        text = (run.root / one["path"] / "README.md").read_text()
+        assert f"`{other['release_id']}`" in text
+        assert "| select | random |" in text
+    assert json.loads(row["selection"])["control"] == control["release_id"]
+    assert json.loads(row["selection"])["rows"] == 9
+
+
+def test_a_selection_of_everything_and_its_control_are_still_two_releases(run):
+    (row, sides), (control, by_chance) = both(run, made(run), select="quota", select_rows=1000)
+    assert sides == by_chance
+    assert row["release_id"] != control["release_id"]
+
+
+def test_a_selection_that_was_frozen_is_found_again_and_another_is_made(run):
+    parts = made(run)
+    first = both(run, parts, select="random", select_rows=9)
+    assert both(run, parts, select="random", select_rows=9) == first
+    assert both(run, parts, select="random", select_rows=8)[0][0]["n_train"] == 8
+
+
 @pytest.mark.parametrize(("facts", "gate"), [({"text": "the same"}, "exact")])
 def test_a_gate_that_blocks_blocks(run, facts, gate):
     row, _ = frozen(run, made(run, **facts))
     assert not row["passed"]
     assert [g["name"] for g in row["gates"] if g["blocks"] and not g["passed"]] == [gate]
+
+
+def test_earlier_samples_that_repeat_an_evaluation_set_of_this_run_are_not_released(run, tmp_path):
+    words = [" ".join(f"w{i}x{j}" for j in range(20)) for i in range(4)]
+    rows = [sample(run, i, text=text, root_id=f"r{i}") for i, text in enumerate(words)]
+    old = pl.DataFrame(rows, schema=polars_schema("sample"))
+    run.commit(run.once("made", [], {}, lambda: {"sample": old}))
+    (tmp_path / "e.jsonl").write_text(json.dumps({"text": words[2]}) + "\n")
+    later = begin(run.root, "corpus", "test", "second", {})
+    asked = Curation(min_train=1, evaluation=[str(tmp_path / "e.jsonl")])
+    rows = {part.table: later.read(part) for part in release.fn(later, made(later), ["mine"], asked, "true")}
+    released = set(rows["member"]["sample_id"])
+    assert {"sfirst0", "sfirst1", "sfirst3"} < released and "sfirst2" not in released
+    said = rows["verdict"].select("sample_id", "run_id", "filter", "keep", "witness_id").rows()
+    assert said == [("sfirst2", later.run_id, "leak", False, f"{tmp_path}/e.jsonl:1")]

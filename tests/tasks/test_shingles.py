@@ -74,6 +74,17 @@ def test_results_depend_neither_on_batches_nor_on_where_a_text_lies(texts, size,
         np.testing.assert_array_equal(shingle_sets(series, n)[k], parted_sets[k])
 
 
+def test_a_set_holds_a_repeated_shingle_once_in_ascending_order():
+    text = " ".join(
+        ["one two three four"] * 9 + [f"word{i}" for i in range(300)] + ["one two three four"] * 3
+    )
+    split = text.split()
+    distinct = {tuple(split[i : i + 3]) for i in range(len(split) - 2)}
+    _, hashes = shingle_sets(pl.Series([text]), 3)
+    assert (hashes[1:] > hashes[:-1]).all()
+    assert len(hashes) == sign(pl.Series([text]), 3)[1][0] == len(distinct)
+
+
 def test_no_texts_give_no_rows():
     minima, counts = sign(pl.Series([], dtype=pl.String), 3)
     assert (minima.shape, counts.shape) == ((0, 128), (0,))
@@ -84,3 +95,15 @@ def test_the_contract_names_everything_and_refuses_unknown_shingles():
     assert contract(5) == "v1-nfkc-word5-mix64-affine32-seed1-k128"
     with pytest.raises(BadInput, match=r"shingles of 4 words; known: \[3, 5\]"):
         contract(4)
+
+
+@pytest.mark.parametrize("text", ["word " * 2_000_000, "x" * 10_000_000, "中" * 1_000_000, " " * 10_000_000])
+def test_a_text_of_ten_megabytes_is_signed_as_any_other(text):
+    minima, counts = sign(pl.Series(["one", text, "one"]), 5)
+    assert counts.tolist() == [1, len(set(words(text[:100]))), 1]
+    np.testing.assert_array_equal(minima[0], minima[2])
+
+
+def test_one_text_a_million_times_is_signed_a_million_times():
+    minima, counts = sign(pl.Series(["the same words"]).new_from_index(0, 1_000_000), 3)
+    assert (counts == 1).all() and (minima == minima[0]).all()

@@ -1,3 +1,5 @@
+import hashlib
+
 import polars as pl
 import pytest
 
@@ -62,3 +64,11 @@ def test_signatures_read_by_an_analyst_are_those_that_were_computed(tmp_path):
 def test_another_number_of_words_is_refused(run):
     with pytest.raises(BadInput, match=r"shingles of 2 words; known: \[3, 5\]"):
         signatures.fn(run, [], 2)
+
+
+def test_the_digest_tells_texts_with_the_same_words_and_is_null_without_words(run):
+    rows = [("a", "One two", True), ("b", "one,  TWO!", True), ("c", "two one", True), ("d", "...", True)]
+    (part,) = signatures.fn(run, put(run, rows), 3)
+    first, second, third, fourth = run.read(part).sort("sample_id")["digest"].to_list()
+    assert first == second == hashlib.blake2b(b"one two ", digest_size=16).digest()
+    assert third not in (first, None) and fourth is None

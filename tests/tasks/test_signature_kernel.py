@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.shingles import shingle_sets, sign
+from tasks.signature_kernel import _ordered
 from tasks.tokens import words
 
 ALL = 2**64 - 1
@@ -110,3 +111,12 @@ def test_another_process_finds_the_compiled_code_and_stages_do_not_wait_for_the_
         "assert sum(kernel.sign.stats.cache_hits.values()) == 1, kernel.sign.stats"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(0, 3), max_size=90), st.integers(0, 63), st.integers(0, ALL))
+def test_hashes_are_put_in_order_also_where_many_share_their_highest_bits(small, shift, noise):
+    spread = [(value << shift ^ noise * i) & ALL for i, value in enumerate(small)]
+    for values in (np.array([v << shift & ALL for v in small], np.uint64), np.array(spread, np.uint64)):
+        found = _ordered(values, np.empty(len(values), np.uint64))
+        np.testing.assert_array_equal(found, np.sort(values))

@@ -1,11 +1,17 @@
 import json
+import uuid
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from tasks.survivors import causes, fallen, survivors
+from schemas.errors import SeedloomError
+from schemas.tables import tables
+from tasks.survivors import causes, fallen, surviving, survivors
 from warehouse import connect
 from warehouse.parts import polars_schema
+from warehouse.run import begin
 
 TREE = {"root": None, "left": "root", "right": "root", "leaf1": "left", "leaf2": "left", "leaf3": "right"}
 
@@ -20,6 +26,15 @@ def samples(tree=TREE):
 def verdicts(*rows):
     schema = {"sample_id": pl.String, "filter": pl.String, "keep": pl.Boolean}
     return pl.DataFrame(list(rows), schema=schema, orient="row")
+
+
+def put(run, table, rows):
+    """Rows of a table, other columns filled in, as parts of a run."""
+    blank = {"String": "", "Int64": 0, "Boolean": True, "Float64": None}
+    schema, declared = polars_schema(table), tables()[table].arrow()
+    empty = {n: None if declared.field(n).nullable else blank[str(kind)] for n, kind in schema.items()}
+    filled = [{**empty, **row, "run_id": run.run_id} for row in rows]
+    return run.once("put", [], {"rows": rows}, lambda: {table: pl.DataFrame(filled, schema=schema)})
 
 
 def ids(frame):
@@ -71,3 +86,45 @@ def test_the_rule_is_that_of_the_mart(run, dropped):
     with connect(run.root) as connection:
         mart = connection.sql("SELECT sample_id FROM clean_sample WHERE final ORDER BY 1").fetchall()
     assert ids(survivors(samples(), pl.DataFrame(blamed))) == [i for (i,) in mart]
+
+
+LINKS = st.lists(st.tuples(st.integers(-1, 7), st.booleans()), min_size=1, max_size=9)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(LINKS, st.lists(st.integers(0, 9), max_size=3), st.integers(1, 9))
+def test_on_parts_of_any_size_the_rule_is_the_same(tmp_path, links, dropped, size):
+    rows = [
+        {"sample_id": f"s{i}", "parent_id": None if up in (-1, i) else f"s{up}", "final": final}
+        for i, (up, final) in enumerate(links)
+    ]
+    judged = [{"sample_id": f"s{i}", "filter": "quality", "keep": False} for i in set(dropped)]
+    judged.append({"sample_id": "s0", "filter": "exact", "keep": True})
+    run = begin(tmp_path / uuid.uuid4().hex, "curate", "test", "now", {})
+    parts = [put(run, "sample", rows[i : i + size])[0] for i in range(0, len(rows), size)][::-1]
+    verdict = [put(run, "verdict", [row])[0] for row in judged]
+    frames = list(surviving(run, parts, verdict, ["sample_id", "final"]))
+    assert [frame.columns for frame in frames] == [["sample_id", "final"]] * len(parts)
+    schema = {"sample_id": pl.String, "parent_id": pl.String, "final": pl.Boolean}
+    expected = survivors(pl.DataFrame(rows, schema=schema), pl.DataFrame(judged))
+    assert sorted(pl.concat(frames)["sample_id"]) == ids(expected)
+
+
+def test_of_no_parts_nobody_survives(run):
+    assert list(surviving(run, [], [], ["text"])) == []
+
+
+def test_two_samples_of_one_id_are_refused(run):
+    parts = put(run, "sample", [{"sample_id": "a"}]) + put(run, "sample", [{"sample_id": "a", "text": "b"}])
+    with pytest.raises(SeedloomError, match="share an id"):
+        list(surviving(run, parts, [], ["text"]))
+
+
+@pytest.mark.parametrize("size", [1, 2, 9])
+def test_on_parts_grandchildren_of_the_dropped_fall_too(run, size):
+    rows = samples().to_dicts()[::-1]
+    parts = [put(run, "sample", rows[i : i + size])[0] for i in range(0, len(rows), size)]
+    judged = put(run, "verdict", [{"sample_id": "root", "filter": "quality", "keep": False}])
+    assert pl.concat(surviving(run, parts, judged, ["sample_id"])).is_empty()
+    judged = put(run, "verdict", [{"sample_id": "left", "filter": "quality", "keep": False}])
+    assert ids(pl.concat(surviving(run, parts, judged, ["sample_id"]))) == ["leaf3"]

@@ -28,11 +28,15 @@ GRAIN = {
     "funnel": "run_id, recipe",
     "gate": "release_id, gate",
     "label_balance": "run_id, recipe, label",
+    "lineage_trend": "run_id, lineage, metric",
     "model_gain": "release_id",
+    "nearest": "sample_id, encoder",
     "neighbour_score": "run_id, recipe, filter, bucket",
     "openers": "run_id, recipe, opener",
     "reject_reason": "run_id, origin, reason",
+    "semantic_threshold": "run_id, recipe, encoder, threshold",
     "slot_use": "recipe, slot, item",
+    "stored_state": "run_id, recipe",
 }
 
 
@@ -134,14 +138,20 @@ def everything():
             verdict("b", "minhash", True),
         ],
         "call": calls,
+        "tally": [
+            {"run_id": run, "recipe": "one", "statistic": "texts", "item": i} for run in "xy" for i in "nm"
+        ],
+        "moment": [{"run_id": "x", "recipe": "one", "encoder": code} for code in "ef"],
         "metric": [
             *values,
             measured("x", 1.0, scope="run", scope_id="x"),
+            *(measured(run, 1.0, scope="lineage", scope_id=name) for run in "xy" for name in "st"),
             measured("r", 2.0, scope="run", scope_id="r", metric="estimated_requests"),
         ],
         "release": [{"release_id": name, "gates": [gate("size", True), gate("leak", None)]} for name in "mn"],
         "checkpoint": [{"checkpoint_id": str(i), "release_id": "m"} for i in range(2)],
         "reject": [{"line": i, "origin": origin, "reason": "bad"} for i in range(2) for origin in "st"],
+        "neighbour": [seen("x1", kind, 0.5, "x0", run) for kind in ("prior", "all") for run in "xy"],
         "run": runs("r", "x", "y"),
     }
 
@@ -372,6 +382,43 @@ def test_neighbour_scores_tell_kept_from_dropped_and_leave_out_the_sample_itself
     ]
 
 
+def seen(sample_id, kind, cosine, neighbour_id, run_id="r", **columns):
+    row = {"sample_id": sample_id, "kind": kind, "cosine": cosine, "neighbour_id": neighbour_id}
+    return {"run_id": run_id, "encoder": "e", **row, **columns}
+
+
+def test_the_nearest_by_now_is_the_most_similar_that_any_run_found_and_is_still_there():
+    found = [
+        seen("b", "prior", 0.4, "a"),
+        seen("b", "all", 0.4, "a"),
+        seen("a", "all", 0.4, "b"),
+        seen("a", "all", 0.6, "c", "s"),
+        seen("a", "all", 0.9, "gone", "t"),
+        seen("b", "prior", 0.2, "a", encoder="f"),
+    ]
+    answer = ask(MARTS["nearest"], sample=[sample(name) for name in "abc"], neighbour=found)
+    columns = ("sample_id", "encoder", "nn_cos_prior", "prior_id", "nn_cos_all", "all_id")
+    assert only(answer, *columns) == [
+        ("a", "e", None, None, 0.6, "c"),
+        ("b", "e", 0.4, "a", 0.4, "a"),
+        ("b", "f", 0.2, "a", None, None),
+    ]
+
+
+def test_what_was_nearest_once_stays_when_it_is_withdrawn():
+    answer = ask(MARTS["nearest"], sample=[sample("b")], neighbour=[seen("b", "prior", 0.4, "gone")])
+    assert only(answer, "nn_cos_prior", "prior_id", "nn_cos_all") == [(0.4, "gone", None)]
+
+
+def test_thresholds_count_who_has_so_near_a_sample_before():
+    found = [
+        seen(name, "prior", cosine, "x") for name, cosine in zip("abcd", (0.8, 0.86, 0.95, 0.3), strict=True)
+    ]
+    found += [seen("a", "all", 1.0, "b")]
+    answer = ask(MARTS["semantic_threshold"], sample=[sample(name) for name in "abcd"], neighbour=found)
+    assert only(answer, "threshold", "n", "near") == [(0.8, 4, 3), (0.85, 4, 2), (0.9, 4, 1), (0.95, 4, 1)]
+
+
 def test_openers_are_the_first_three_words_of_kept_final_samples_in_any_script():
     texts = [
         "Once upon a time",
@@ -446,6 +493,38 @@ def test_slot_use_leaves_out_texts_above_and_what_rows_say_beside():
     ]
     found = ask(MARTS["slot_use"], sample=samples)
     assert only(found, "slot", "item", "asked", "obedience") == [('o"d$.', "y", 1, None)]
+
+
+def test_a_lineage_is_compared_with_itself_before_under_the_same_version():
+    values = [measured(run, v, scope="lineage") for run, v in zip("abc", (1.0, None, 4.0), strict=True)]
+    values += [measured("b", 9.0), measured("c", 7.0, scope="lineage", version="2")]
+    found = ask(MARTS["lineage_trend"], metric=values, run=runs("a", "b", "c"))
+    assert only(found, "run_id", "version", "value", "previous", "change") == sorted(
+        [("a", "1", 1.0, None, None), ("b", "1", None, 1.0, None), ("c", "1", 4.0, 1.0, 3.0), ("c", "2", 7.0, None, None)]
+    )  # fmt: skip
+
+
+def test_a_state_holds_while_the_run_keeps_what_it_kept():
+    from tasks.tallies import fingerprint
+
+    def texts(run_id, *ids):
+        same = {"run_id": run_id, "recipe": "one", "statistic": "texts"}
+        return [
+            {**same, "item": "n", "n": len(ids)},
+            {**same, "item": "fingerprint/1", "n": fingerprint(ids)},
+        ]
+
+    samples = [sample(name, run_id=name[0]) for name in ("a1", "a2", "b1", "b2", "c1", "c2")]
+    tallies = [*texts("a", "a1", "a2"), *texts("b", "b1", "b2"), *texts("c", "c1"), *texts("d", "d1")]
+    sums = [{"run_id": "a", "recipe": "one", "encoder": "e", "n": 2}]
+    late = [verdict("b2", "late"), verdict("c1", "late")]  # of c another one is kept, and as many as then
+    found = ask(MARTS["stored_state"], sample=samples, verdict=late, tally=tallies, moment=sums)
+    assert only(found, "run_id", "kept_then", "kept_now", "with_vector", "holds") == [
+        ("a", 2, 2, 2, True),
+        ("b", 2, 1, 0, False),
+        ("c", 1, 1, 0, False),
+        ("d", 1, 0, 0, False),
+    ]
 
 
 FORESTS = st.lists(

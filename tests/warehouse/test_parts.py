@@ -22,7 +22,15 @@ from warehouse.parts import (
     write_part,
 )
 
-FILL = {pl.String: "x", pl.Int64: 1, pl.Float64: 0.5, pl.Boolean: True, pl.List: [], pl.Array: [7] * 128}
+FILL = {
+    pl.Binary: b"x",
+    pl.String: "x",
+    pl.Int64: 1,
+    pl.Float64: 0.5,
+    pl.Boolean: True,
+    pl.List: [],
+    pl.Array: [7] * 128,
+}
 
 
 def rows(table, *given):

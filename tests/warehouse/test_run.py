@@ -271,3 +271,17 @@ def test_a_root_that_is_a_file_is_wrong_input(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SeedloomError, match="cannot create folder .*file: File exists"):
         begin(tmp_path / "file", "corpus", "test", "first", {})
+
+
+def test_a_stage_may_make_many_parts_of_a_table_and_holds_one_frame_at_a_time(run):
+    written = []
+
+    def frames():
+        for names in ("ab", "", "c"):
+            written.append(len(list((run.root / "data").rglob("*.parquet"))))
+            yield verdicts(run, names)
+
+    parts = run.once("s", [], {}, lambda: {"verdict": frames()})
+    assert [run.read(part)["sample_id"].to_list() for part in parts] == [["a", "b"], ["c"]]
+    assert written == [0, 1, 1]
+    assert run.once("s", [], {}, lambda: pytest.fail("made again")) == parts

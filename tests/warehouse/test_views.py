@@ -339,3 +339,18 @@ def test_whoever_opens_the_file_for_guis_while_runs_are_committed_meets_whole_ve
         met.append(verdicts)
     assert nursery.wait() == [0]
     assert met == sorted(met) and len(set(met)) > 1
+
+
+def test_a_look_at_a_version_makes_its_views_once_and_sees_no_other_version(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(views, "define_views", lambda *given: made.append(1) or define_views(*given))
+    add_one(tmp_path, 1)
+    with views.look(tmp_path, 1) as cursor:
+        cursor.register("wanted", pl.DataFrame({"sample_id": ["run1"]}))
+        assert cursor.sql("SELECT count(*) FROM verdict JOIN wanted USING (sample_id)").fetchall() == [(1,)]
+    add_one(tmp_path, 2)
+    for version in (1, 2, 1, 2):
+        with views.look(tmp_path, version) as cursor:
+            assert cursor.sql("SELECT count(*) FROM verdict").fetchall() == [(version,)]
+            assert "wanted" not in {name for (name,) in cursor.sql("SHOW TABLES").fetchall()}
+    assert len(made) == 2

@@ -24,7 +24,7 @@ measured AS (
             'kept_share', 'vs2_unbiased', 'effective_clusters', 'cluster_js', 'rouge_nn_share', 'nn_cosine_share',
             'nn_cosine_median', 'novelty_median', 'seed_echo', 'opener_top10_share', 'repeated_4gram_share',
             'rarefied_bigrams', 'mean_words', 'slot_hit_rate', 'pair_coverage', 'label_min_share', 'keep_rate_gap',
-            'leak_records'
+            'leak_records', 'valid_share', 'quality_median', 'usd_per_kept'
         ) AS headline,
         metric.value,
         metric.n,

@@ -1,5 +1,6 @@
 -- Grain: one row per release, with its newest checkpoint when it has one.
--- Answers: which releases are there, did they pass, and what did training on them gain?
+-- Answers: which releases are there, did they pass, and what did training on them gain? control_of names the
+-- release whose random control a row is: both have the same held-out rows, so the gains can be compared.
 WITH losses AS (
     SELECT
         scope_id AS checkpoint_id,
@@ -27,6 +28,7 @@ SELECT
     release.n_train,
     release.n_heldout,
     release.model,
+    release.control_of,
     newest.checkpoint_id,
     newest.base_model,
     losses.heldout_loss_before,

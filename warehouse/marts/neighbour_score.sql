@@ -3,7 +3,7 @@
 -- bucket 1 what is equal; it is null where nothing was near enough to be compared. Scores of two filters are not
 -- of one unit.
 SELECT
-    verdict.run_id,
+    sample.run_id,
     sample.recipe,
     verdict.filter,
     floor(verdict.score * 20) / 20 AS bucket,

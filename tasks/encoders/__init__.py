@@ -1,0 +1,1 @@
+"""What computes sentence vectors: one module for each kind of model, all behind `batches.Model`."""
