@@ -69,6 +69,16 @@ class Browser:
     def click(self, xpath):
         self._call("POST", f"/element/{self._find(xpath)}/click", {})
 
+    def submit(self):
+        """Submit the form; while it checks what was typed, the longer the form the longer, a click is lost."""
+        self.see("Submit")
+        end = time.monotonic() + 120
+        while "scheduled to start" not in self.text():
+            assert time.monotonic() < end, self.text()
+            if "Submit" in self.text():
+                self.click("//button[normalize-space()='Submit']")
+            time.sleep(3)
+
     def _find(self, xpath):
         return self._call("POST", "/element", {"using": "xpath", "value": xpath})[ELEMENT]
 
@@ -130,9 +140,7 @@ def test_a_run_started_from_the_form_has_what_was_typed_and_a_worker_takes_it(br
     browser.type(labelled("count"), "12")
     browser.type(labelled("Held-out share"), "0.5")
     browser.type(labelled("Least training rows"), "1")
-    browser.see("Submit")  # the form checks what was typed for a moment
-    browser.click("//button[normalize-space()='Submit']")
-    browser.see("scheduled to start")
+    browser.submit()
     run = eventually(lambda: server.runs("corpus")[0])[0]
     assert run.parameters["count"] == 12
     assert (run.parameters["curation"]["heldout"], run.parameters["curation"]["min_train"]) == (0.5, 1)
@@ -144,9 +152,7 @@ def test_a_run_started_from_the_form_has_what_was_typed_and_a_worker_takes_it(br
 def test_a_preview_started_from_the_form_answers_with_an_artifact(browser, server, eventually):
     browser.open(form(server, "preview"), until="Steering")
     browser.type(labelled("n"), "1")
-    browser.see("Submit")
-    browser.click("//button[normalize-space()='Submit']")
-    browser.see("scheduled to start")
+    browser.submit()
     run = eventually(lambda: server.runs("preview")[0])[0]
     ended = eventually(lambda: finished(server.runs("preview")[0][0]))
     assert ended.state.name == "Completed", ended.state.message
