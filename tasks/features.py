@@ -34,10 +34,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import regex
-
-from tasks.intervals import Estimate, ratio, share
 
 WORDS = Path(__file__).with_name("feature_words")
 COUNTED = frozenset({"dialogue"})
@@ -216,25 +213,6 @@ def feature_hit_rate(hits: Sequence[dict[str, bool | None]]) -> float | None:
     """
     known = [hit for found in hits for hit in found.values() if hit is not None]
     return sum(known) / len(known) if known else None
-
-
-def feature_estimates(hits: Sequence[dict[str, bool | None]]) -> dict[str, Estimate]:
-    """The rate, interval by texts as clusters, and `feature_hit_rate_<feature>` of each, interval by Wilson.
-
-    Empty when no rule can tell of any feature that was asked for; null for fewer than two texts.
-    """
-    known = [{name: hit for name, hit in found.items() if hit is not None} for found in hits]
-    known = [found for found in known if found]
-    if not known:
-        return {}
-    parts, wholes = ([measure(list(found.values())) for found in known] for measure in (sum, len))
-    estimates = {"feature_hit_rate": ratio(np.array(parts), np.array(wholes))}
-    for feature in FEATURES:
-        told = [found[feature] for found in known if feature in found]
-        if told:
-            rate = share(sum(told), len(told)) if len(told) > 1 else Estimate(None, 1)
-            estimates[f"feature_hit_rate_{feature.replace(' ', '_')}"] = rate
-    return estimates
 
 
 _RULES: dict[str, Callable[[str, str], bool]] = {

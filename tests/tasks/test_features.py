@@ -13,7 +13,6 @@ from tasks.features import (
     FEATURES,
     canonical,
     detect,
-    feature_estimates,
     feature_hit_rate,
     feature_hits,
 )
@@ -160,13 +159,7 @@ def test_hits_come_under_canonical_names_and_unknown_ones_as_none():
 def test_the_rate_is_over_what_can_be_told():
     hits = [{"dialogue": True, "foreshadowing": None}, {"dialogue": False, "conflict": True}, {}]
     assert feature_hit_rate(hits) == pytest.approx(2 / 3)
-    found = feature_estimates(hits)
-    assert found["feature_hit_rate"].value == pytest.approx(2 / 3)
-    assert found["feature_hit_rate_dialogue"] == share(1, 2)
-    assert found["feature_hit_rate_conflict"].value is None
-    assert set(found) == {"feature_hit_rate", "feature_hit_rate_dialogue", "feature_hit_rate_conflict"}
     assert feature_hit_rate([{"foreshadowing": None}]) is None
-    assert feature_estimates([{"foreshadowing": None}, {}]) == {}
 
 
 def agreement(rows, feature, language):
